@@ -1,0 +1,84 @@
+"""Version control for results: what made them, what they are, what they rest on.
+
+Importing `linea` loads nothing heavy: each public name is loaded when it is first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Artifact": "linea.api",
+    "artifact_store": "linea.api",
+    "blame": "linea.api",
+    "checkout": "linea.api",
+    "create_pipeline": "linea.api",
+    "delete": "linea.api",
+    "diff": "linea.api",
+    "get": "linea.api",
+    "get_function": "linea.api",
+    "get_module": "linea.api",
+    "get_module_definition": "linea.api",
+    "get_pipeline": "linea.api",
+    "log": "linea.api",
+    "save": "linea.api",
+    "slice": "linea.api",
+    "to_pipeline": "linea.api",
+    "verify": "linea.api",
+    "LineaError": "linea.errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from linea.api import (
+        Artifact,
+        artifact_store,
+        blame,
+        checkout,
+        create_pipeline,
+        delete,
+        diff,
+        get,
+        get_function,
+        get_module,
+        get_module_definition,
+        get_pipeline,
+        log,
+        save,
+        slice,
+        to_pipeline,
+        verify,
+    )
+    from linea.errors import LineaError
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'linea' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Start watching an IPython session: `%load_ext linea`."""
+    from linea import api
+
+    api.watch_ipython(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Stop watching: `%unload_ext linea`."""
+    from linea import api
+
+    api.unwatch_ipython(shell)

@@ -1,0 +1,1 @@
+"""Watches a session: user's statements → Trace."""

@@ -1,0 +1,1 @@
+"""The `linea` command."""

@@ -1,0 +1,71 @@
+"""What can go wrong, each with a sentence that says what and a hint that says what to do."""
+
+from __future__ import annotations
+
+
+class LineaError(Exception):
+    """Root of every error that linea raises on purpose."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class StoreError(LineaError):
+    """The store can't be found, opened, read or written."""
+
+
+class NoStoreError(StoreError):
+    """There is no `.linea` store here or above."""
+
+
+class DamagedStoreError(StoreError):
+    """Bytes in the store are missing or don't match what was recorded of them."""
+
+
+class NewerStoreError(StoreError):
+    """The store was written in a format that this version doesn't know."""
+
+
+class NameNotAllowedError(LineaError, ValueError):
+    """A text that can't name an artifact or a tag."""
+
+
+class NoSuchArtifactError(LineaError, KeyError):
+    """No artifact has this name."""
+
+    __str__ = LineaError.__str__
+
+
+class NoSuchVersionError(LineaError, KeyError):
+    """The artifact has no such version, tag or commit."""
+
+    __str__ = LineaError.__str__
+
+
+class UnstorableError(LineaError, TypeError):
+    """The value can't be stored: a generator, an open handle, a thread and the like."""
+
+
+class UntrustedError(LineaError):
+    """Reading the value would run code (unpickle) written by somebody who isn't trusted."""
+
+
+class WouldOverwriteError(LineaError):
+    """A file on disk holds work that is in no version."""
+
+
+class SliceError(LineaError):
+    """There is no slice for this: the name was never bound, or nothing was recorded."""
+
+
+class ReplayError(LineaError):
+    """A slice couldn't be re-run."""
+
+
+class PipelineError(LineaError):
+    """The artifacts can't be made into the pipeline that was asked for."""

@@ -1,0 +1,1 @@
+"""Answers about versions, read from the store alone."""

@@ -1,0 +1,293 @@
+"""The nouns: frozen records of what was executed, what was stored and how they hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NewType
+
+CommitId = NewType("CommitId", str)
+"""A commit of the store: 40 hex digits."""
+
+Digest = NewType("Digest", str)
+"""A versioned content digest, `xxh3:1:<32 hex digits>`."""
+
+ArtifactName = NewType("ArtifactName", str)
+"""A checked artifact name (see `linea.store.refs.artifact_name`)."""
+
+Location = NewType("Location", str)
+"""Something that a step reads or writes.
+
+A bare identifier is a global name; other kinds carry a prefix that no identifier can have:
+`file:<path>`, `hidden:<state>`, `module:<dotted name>`, `package:<name>`.
+"""
+
+ReadPart = Callable[[str], bytes]
+"""Gives the bytes of one part of a stored value by the part's path."""
+
+
+# ---------------------------------------------------------------------------- what was executed
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands in what the user wrote.
+
+    `file` is relative to the project folder where it lies in it; a notebook's cell has its
+    execution count in `cell` and `line` counts from the cell's first line (1-based).
+    """
+
+    file: str
+    line: int
+    end_line: int
+    cell: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file} [{self.cell}]:{self.line}" if self.cell else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as the user wrote it, comments that belong to it included."""
+
+    source: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What one step read and wrote, as observed.
+
+    `binds` are names (re)bound or unbound by the step: an earlier binding is dead after it.
+    `mutates` are locations whose content changed in place: what made them before still counts.
+    """
+
+    reads: frozenset[Location] = frozenset()
+    binds: frozenset[Location] = frozenset()
+    mutates: frozenset[Location] = frozenset()
+    unbinds: frozenset[Location] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One executed top-level statement."""
+
+    index: int
+    statement: Statement
+    effects: Effects
+    seconds: float = 0.0
+    error: str | None = None
+    assumed: tuple[str, ...] = ()
+    """Why effects were assumed rather than observed; empty when all was observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file or folder that was read and that no step had written."""
+
+    path: str
+    """Relative to the project folder where it lies in it, else absolute."""
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A distribution that the slice's modules came from."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the code ran on."""
+
+    python: str = ""
+    platform: str = ""
+    packages: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place that a line of the slice came from."""
+
+    file: str
+    line: int
+    cell: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file} [{self.cell}]:{self.line}" if self.cell else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The part of a trace that rebuilds a value, in the order it ran.
+
+    `statements` may be cut inside: `source` then holds the kept lines only. `lines` gives each
+    line of `code` the place it came from, or None for a line that linea added.
+    """
+
+    code: str
+    result: str | None
+    """The variable that holds the value after `code` has run; None when the value is what the
+    code itself passes to `linea.save`."""
+    lines: tuple[Origin | None, ...] = ()
+    steps: tuple[int, ...] = ()
+    conservative: tuple[str, ...] = ()
+    """Reasons why the slice may hold more than it needs; empty when all was observed."""
+    unreproducible: tuple[str, ...] = ()
+    """What a re-run can't give again: an unseeded generator, the clock, the network."""
+
+
+# ------------------------------------------------------------------------------- what was stored
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: str
+    digest: Digest
+    nulls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a stored value."""
+
+    path: str
+    size: int
+    digest: Digest
+    """xxh3 of the part's bytes: checked whenever the part is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRecord:
+    """What the manifest says of a value: enough to answer most questions without loading it."""
+
+    kind: str
+    """`table`, `array`, `model`, `figure`, `data`, `text`, `bytes`, `file`, `folder`, `object` …"""
+    type: str
+    """Qualified name of the Python type, `pandas.DataFrame`."""
+    digest: Digest
+    codec: str
+    """Name of the codec in the registry of `linea.values`."""
+    parts: tuple[Part, ...] = ()
+    columns: tuple[Column, ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """Facts by kind, JSON-able: `rows`, `columns`, `shape`, `dtype`, `length`, `params`,
+    `size`, `path`; always `text`, one short line for a person."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the codec needs to decode, JSON-able."""
+    pickled: bool = False
+    """Reading it runs code (unpickles): only for values whose author is trusted."""
+    stable: bool = True
+    """False where equality of two such values can't be decided by digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A small picture of a value for people: `text/plain`, `image/png`, `text/html`."""
+
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value turned into bytes."""
+
+    record: ValueRecord
+    parts: Mapping[str, bytes]
+    preview: Preview | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Another artifact's version that this one was made from."""
+
+    name: ArtifactName
+    number: int
+    commit: CommitId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version before the store has numbered it."""
+
+    name: ArtifactName
+    code: str
+    session: str
+    """Source of the whole session up to the save, as executed."""
+    value: Encoded
+    author: str
+    """`Name <email>`."""
+    created: datetime
+    """Aware of its time zone."""
+    message: str | None = None
+    tags: tuple[str, ...] = ()
+    parents: tuple[Parent, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+    environment: Environment = field(default_factory=Environment)
+    result: str | None = None
+    """See `Slice.result`."""
+    lines: tuple[Origin | None, ...] = ()
+    """Per line of `code`, where it came from."""
+    source: str = ""
+    """The file or notebook of the session."""
+    seconds: float = 0.0
+    """How long the steps of the slice took."""
+    conservative: tuple[str, ...] = ()
+    unreproducible: tuple[str, ...] = ()
+    written: tuple[InputFile, ...] = ()
+    """Files that the session's steps had written from this value or on the way to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A stored version of an artifact: the manifest, and where it lies."""
+
+    name: ArtifactName
+    number: int
+    commit: CommitId
+    value: ValueRecord
+    author: str
+    created: datetime
+    message: str | None = None
+    previous: CommitId | None = None
+    parents: tuple[Parent, ...] = ()
+    inputs: tuple[InputFile, ...] = ()
+    environment: Environment = field(default_factory=Environment)
+    result: str | None = None
+    lines: tuple[Origin | None, ...] = ()
+    source: str = ""
+    seconds: float = 0.0
+    conservative: tuple[str, ...] = ()
+    unreproducible: tuple[str, ...] = ()
+    written: tuple[InputFile, ...] = ()
+
+    @property
+    def digest(self) -> Digest:
+        return self.value.digest
+
+    @property
+    def revision(self) -> str:
+        """How a person names this version, `feature_table@v3`."""
+        return f"{self.name}@v{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a re-run of a version's slice gave."""
+
+    outcome: str
+    """`identical`, `equal` (within a tolerance), `different`, `failed` or `impossible`."""
+    when: datetime
+    digest: Digest | None = None
+    seconds: float = 0.0
+    detail: str = ""
+    """For people: which columns differ, the traceback, the missing input."""

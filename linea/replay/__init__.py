@@ -1,0 +1,1 @@
+"""Running a slice again, and putting stored things back on disk."""
