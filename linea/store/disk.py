@@ -1,0 +1,541 @@
+"""A bare git repository on disk: durable objects, refs moved by compare-and-swap."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import RepositoryOpenFlag
+
+from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
+from linea.store import lock
+from linea.store.backend import CorruptObjectError, MissingObjectError, RefChange
+from linea.store.objects import (
+    Batch,
+    Commit,
+    GitObject,
+    ObjectId,
+    commit_bytes,
+    loose_bytes,
+    object_id,
+    pack_index,
+    write_pack,
+)
+
+FORMAT = 1
+PACK_FROM = 64 * 1024
+"""Objects of a save that take more than this together go into a pack."""
+
+_STALE = 10.0
+_ABANDONED = 3600.0
+_FSCK = "look at what is left with `linea fsck`; `linea pull` from a remote may bring it back"
+_NOT_SAVED = (
+    "nothing was saved, earlier versions are as they were; make room or get write permission,"
+    " then save again"
+)
+_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+
+_CONFIG = """\
+[core]
+	repositoryformatversion = 0
+	filemode = true
+	bare = true
+	logAllRefUpdates = always
+	compression = 1
+[gc]
+	auto = 0
+[pack]
+	window = 0
+[receive]
+	fsckObjects = true
+	denyNonFastForwards = true
+	denyDeletes = true
+[uploadpack]
+	allowFilter = true
+	allowAnySHA1InWant = true
+[notes]
+	displayRef = refs/notes/linea
+[linea]
+	format = 1
+"""
+
+_README = """\
+This is a linea store: versions of results, each a commit.
+
+    git for-each-ref refs/linea/artifacts    the artifacts
+    git log refs/linea/artifacts/<name>      the versions of one
+
+`docs/format.md` of linea describes it in full.
+"""
+
+
+class DiskBackend:
+    """The repository at `path`."""
+
+    def __init__(self, path: Path, *, patience: float = 60.0) -> None:
+        self._path = path
+        self._patience = patience
+        self._journal = path / "linea.journal"
+        self._git = _opened(path)
+        self._alone = False
+
+    @classmethod
+    def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
+        """Make a store at `path`, or open the one that is there."""
+        if _looks_like_store(path):
+            return cls(path, patience=patience)
+        if path.is_dir() and any(path.iterdir()):
+            raise StoreError(
+                f"{path} is there already and isn't a linea store",
+                hint="choose another folder, or move it away",
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=f".{path.name.lstrip('.')}-", dir=path.parent))
+        except OSError as error:
+            raise StoreError(
+                f"can't make a store at {path}: {error.strerror}",
+                hint="choose a folder that you may write to, or set LINEA_DIR",
+            ) from error
+        try:
+            _initialise(made)
+            try:
+                # In one step: nobody ever opens half a store, and of two makers one wins.
+                made.rename(path)
+            except OSError:
+                if not _looks_like_store(path):
+                    raise
+        except OSError as error:
+            raise StoreError(f"can't make a store at {path}: {error.strerror}") from error
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return cls(path, patience=patience)
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    # ------------------------------------------------------------------------------- objects
+
+    def read(self, id: ObjectId) -> GitObject:
+        # libgit2 would check the bytes with a SHA-1 four times slower than hashlib's.
+        pygit2.settings.enable_strict_hash_verification(False)
+        try:
+            kind, data = self._git.odb.read(id)
+        except KeyError:
+            raise MissingObjectError(id) from None
+        except (pygit2.GitError, OSError, ValueError) as error:
+            raise CorruptObjectError(f"{id}: {error}") from error
+        finally:
+            pygit2.settings.enable_strict_hash_verification(True)
+        item = GitObject(_KINDS[int(kind)], data)
+        if object_id(item) != id:
+            raise CorruptObjectError(f"{id}: its bytes have another id")
+        return item
+
+    def has(self, id: ObjectId) -> bool:
+        return id in self._git.odb
+
+    def expand(self, prefix: str) -> list[ObjectId]:
+        try:
+            found = self._git.expand_id(prefix)
+        except KeyError:
+            return []
+        except ValueError:
+            return [ObjectId(str(each)) for each in self._git.odb if str(each).startswith(prefix)]
+        return [ObjectId(str(found))]
+
+    def write(self, objects: Mapping[ObjectId, GitObject]) -> None:
+        new = {id: item for id, item in objects.items() if not self._kept(id)}
+        try:
+            if sum(len(item.data) for item in new.values()) > PACK_FROM:
+                self._write_pack(new)
+            else:
+                self._write_loose(new)
+        except OSError as error:
+            raise StoreError(
+                f"can't write to the store at {self.path}: {error.strerror}", hint=_NOT_SAVED
+            ) from error
+
+    def _kept(self, id: ObjectId) -> bool:
+        """Whether an object is there; if so it is marked as used, as git does for its gc."""
+        if not self.has(id):
+            return False
+        with contextlib.suppress(OSError):  # it is in a pack, or not ours
+            os.utime(self._loose_path(id))
+        return True
+
+    def _loose_path(self, id: ObjectId) -> Path:
+        return self.path / "objects" / id[:2] / id[2:]
+
+    def _write_loose(self, objects: Mapping[ObjectId, GitObject]) -> None:
+        root = self.path / "objects"
+        folders = set()
+        for id, item in objects.items():
+            folder = root / id[:2]
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                folders.add(root)
+            folders.add(folder)
+            with _durable(folder / id[2:], prefix="tmp_obj_") as file:
+                _write_all(file, loose_bytes(item))
+        for folder in folders:
+            _sync_folder(folder)
+
+    def _write_pack(self, objects: Mapping[ObjectId, GitObject]) -> None:
+        folder = self.path / "objects" / "pack"
+        folder.mkdir(exist_ok=True)
+        _sweep(folder)
+        temporary = Path(tempfile.mkstemp(prefix="tmp_pack_", dir=folder)[1])
+        try:
+            with temporary.open("wb") as file:
+                checksum, entries = write_pack(file, objects)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o444)
+            stem = hashlib.sha1("".join(sorted(objects)).encode(), usedforsecurity=False)
+            final = folder / f"pack-{stem.hexdigest()}.pack"
+            temporary.rename(final)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        # Last: git takes a pack into account when it sees its index.
+        with _durable(final.with_suffix(".idx"), prefix="tmp_idx_") as index:
+            _write_all(index, pack_index(entries, checksum))
+        _sync_folder(folder)
+
+    # ---------------------------------------------------------------------------------- refs
+
+    def ref(self, name: str) -> ObjectId | None:
+        pending = self._pending()
+        if name in pending:
+            return pending[name]
+        return self._settled(name)
+
+    def refs(self, prefix: str) -> dict[str, ObjectId]:
+        found = {
+            name: id
+            for name in self._git.listall_references()
+            if name.startswith(prefix) and (id := self._settled(name))
+        }
+        for name, id in self._pending().items():
+            if name.startswith(prefix):
+                found.pop(name, None)
+                if id is not None:
+                    found[name] = id
+        return found
+
+    def _settled(self, name: str) -> ObjectId | None:
+        """What a ref points to on disk, regardless of changes in the journal."""
+        try:
+            target = self._git.lookup_reference(name).target
+        except KeyError:
+            return None
+        except (pygit2.GitError, ValueError) as error:
+            raise DamagedStoreError(
+                f"the ref {name} of the store can't be read: {error}", hint=_FSCK
+            ) from error
+        return None if isinstance(target, str) else ObjectId(str(target))
+
+    def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
+        changes = sorted(changes, key=lambda change: change.ref)
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._transact(changes, reason)
+            except _RefLockedError as locked:
+                if self._removed_stale(locked.path):
+                    continue
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"another process is moving {locked.path.stem} in the store",
+                        hint=f"wait for it and save again; if none runs, delete {locked.path}",
+                    ) from locked
+                time.sleep(random.uniform(0.002, 0.02))
+
+    def _transact(self, changes: Sequence[RefChange], reason: str) -> bool:
+        several = len(changes) > 1 and self._alone
+        try:
+            with self._git.transaction() as transaction:
+                for change in changes:
+                    self._lock_ref(transaction, change.ref)
+                if any(self._settled(change.ref) != change.old for change in changes):
+                    return False
+                if several:
+                    # From here on all of them have moved, whatever happens to this process.
+                    self._write_journal(changes, reason)
+                for change in changes:
+                    if change.new is None:
+                        transaction.remove(change.ref)
+                    else:
+                        target = pygit2.Oid(hex=change.new)
+                        transaction.set_target(change.ref, target, message=reason)
+        except (OSError, pygit2.GitError) as error:
+            if all(self._settled(change.ref) == change.old for change in changes):
+                self._journal.unlink(missing_ok=True)
+            raise StoreError(
+                f"can't write to the store at {self.path}: {error}", hint=_NOT_SAVED
+            ) from error
+        if several:
+            self._journal.unlink(missing_ok=True)
+        return True
+
+    def _lock_ref(self, transaction: pygit2.transaction.ReferenceTransaction, ref: str) -> None:
+        try:
+            transaction.lock_ref(ref)
+        except (pygit2.GitError, OSError) as error:
+            path = self.path / f"{ref}.lock"
+            if path.exists() or "lock" in str(error):
+                raise _RefLockedError(path) from error
+            raise
+
+    def _removed_stale(self, path: Path) -> bool:
+        """Remove the lock file of a writer that died.
+
+        Writers of linea move refs under the kernel's lock. While we hold that one, such a file
+        is either of stock git, which takes milliseconds, or of nobody.
+        """
+        try:
+            age = time.time() - path.stat().st_mtime
+        except OSError:
+            return False
+        if age < (_STALE if self._alone else _ABANDONED):
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    # ------------------------------------------------------------------------ lock, journal
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        with lock.held(self.path / "linea.lock", patience=self._patience) as alone:
+            self._alone = alone
+            try:
+                if alone and self._journal.exists():
+                    self._complete_journal()
+                yield
+            finally:
+                self._alone = False
+
+    def _write_journal(self, changes: Sequence[RefChange], reason: str) -> None:
+        moves = [[change.ref, change.old, change.new] for change in changes]
+        with _durable(self._journal, prefix=".journal-") as file:
+            _write_all(file, json.dumps({"reason": reason, "changes": moves}).encode())
+        _sync_folder(self.path)
+
+    def _read_journal(self) -> tuple[str, list[RefChange]]:
+        """The ref changes that were decided on and may not all be done."""
+        try:
+            text = self._journal.read_bytes()
+        except FileNotFoundError:
+            return "", []
+        try:
+            found = json.loads(text)
+            changes = [RefChange(*move) for move in found["changes"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedStoreError(
+                f"{self._journal} can't be read: {error}",
+                hint="it lists ref changes that were under way; delete it, then try `linea log`",
+            ) from error
+        return str(found.get("reason", "")), changes
+
+    def _pending(self) -> dict[str, ObjectId | None]:
+        return {change.ref: change.new for change in self._read_journal()[1]}
+
+    def _complete_journal(self) -> None:
+        """Make the ref changes that a writer had decided on when it died."""
+        reason, changes = self._read_journal()
+        todo = [change for change in changes if self._settled(change.ref) == change.old]
+        for change in todo:
+            self.update_refs([change], reason)
+        self._journal.unlink(missing_ok=True)
+
+    # --------------------------------------------------------------------------------- cache
+
+    def cached(self, name: str) -> bytes | None:
+        try:
+            return (self.path / "cache" / name).read_bytes()
+        except OSError:
+            return None
+
+    def cache(self, name: str, data: bytes, *, append: bool) -> None:
+        path = self.path / "cache" / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            if append:
+                with path.open("ab") as file:
+                    file.write(data)
+            else:
+                with _durable(path, prefix=".tmp-") as written:
+                    _write_all(written, data)
+        except OSError:
+            pass  # a store that can't be written to is read without a cache
+
+    def close(self) -> None:
+        self._git.free()
+
+
+class _RefLockedError(Exception):
+    """Another process holds the lock file of a ref."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
+# --------------------------------------------------------------------------- making, opening
+
+
+def _looks_like_store(path: Path) -> bool:
+    return (path / "objects").is_dir() and (path / "HEAD").is_file()
+
+
+def _initialise(path: Path) -> None:
+    """Make an empty store in the folder at `path`."""
+    for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "cache"):
+        (path / folder).mkdir(parents=True, exist_ok=True)
+    path.chmod(0o777 & ~_umask())
+    files = {
+        "HEAD": "ref: refs/heads/main\n",
+        "config": _CONFIG,
+        "description": "A linea store: versions of results.\n",
+        "info/attributes": "value/** -delta\n",
+        # A store inside a project's repository is none of that repository's business.
+        ".gitignore": "*\n",
+    }
+    for name, text in files.items():
+        (path / name).write_text(text, encoding="utf-8")
+    batch = Batch()
+    tree = batch.add_tree(
+        {
+            "README.md": batch.add("blob", _README.encode()),
+            "format": batch.add("blob", b"%d\n" % FORMAT),
+        }
+    )
+    commit = Commit(tree, (), "linea <linea@localhost>", 0, 0, "A linea store\n")
+    root = batch.add("commit", commit_bytes(commit))
+    for id, item in batch.objects.items():
+        (path / "objects" / id[:2]).mkdir(exist_ok=True)
+        (path / "objects" / id[:2] / id[2:]).write_bytes(loose_bytes(item))
+    (path / "refs/heads/main").write_text(f"{root}\n", encoding="ascii")
+
+
+def _opened(path: Path) -> pygit2.Repository:
+    if not path.is_dir():
+        raise NoStoreError(f"there is no store at {path}", hint="make one with `linea init`")
+    if not _looks_like_store(path):
+        if (path / "config").is_file() or (path / "linea.lock").is_file():
+            raise DamagedStoreError(
+                f"the store at {path} is damaged: HEAD or objects/ is missing", hint=_FSCK
+            )
+        raise NoStoreError(f"{path} is not a linea store", hint="make one with `linea init`")
+    pygit2.settings.enable_fsync_gitdir(True)
+    # libgit2 runs nothing that a repository's config names, so that a store of somebody else
+    # can be read safely.
+    owner_validation = pygit2.settings.owner_validation
+    pygit2.settings.owner_validation = False
+    try:
+        flags = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH
+        git = pygit2.Repository(str(path), flags)
+        _check_format(git, path)
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        raise DamagedStoreError(
+            f"the store at {path} can't be opened: {error}", hint=_FSCK
+        ) from error
+    finally:
+        pygit2.settings.owner_validation = owner_validation
+    git.set_ident("linea", "linea@localhost")
+    return git
+
+
+def _check_format(git: pygit2.Repository, path: Path) -> None:
+    """Check that `git` is a store of a format known here; a mirror of one has no config key."""
+    known = "linea.format" in git.config
+    text = git.config["linea.format"] if known else _format_of_mirror(git)
+    if text is None:
+        raise NoStoreError(
+            f"{path} is a git repository, but not a linea store", hint="make one with `linea init`"
+        )
+    try:
+        number = int(text)
+    except ValueError:
+        raise DamagedStoreError(
+            f"the store at {path} has the format {text!r}, which is no number", hint=_FSCK
+        ) from None
+    if number > FORMAT:
+        raise NewerStoreError(
+            f"the store at {path} has format {number}; this linea knows formats up to {FORMAT}",
+            hint="install a newer linea: pip install --upgrade linea-store",
+        )
+
+
+def _format_of_mirror(git: pygit2.Repository) -> str | None:
+    try:
+        found = git.revparse_single("refs/heads/main:format")
+    except KeyError:
+        return None
+    return found.data.decode() if isinstance(found, pygit2.Blob) else None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# ---------------------------------------------------------------------------------- files
+
+
+@contextmanager
+def _durable(path: Path, *, prefix: str) -> Iterator[int]:
+    """Give a file to write to that takes its place at `path` once it is safe on disk."""
+    file, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    temporary = Path(name)
+    try:
+        try:
+            yield file
+            os.fchmod(file, 0o444)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _sync_folder(path: Path) -> None:
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # Windows can't open a folder
+    try:
+        with contextlib.suppress(OSError):  # some file systems can't sync one
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left beside the packs: nothing there is named by an index."""
+    old = time.time() - _ABANDONED
+    for path in folder.iterdir():
+        orphan = path.suffix == ".pack" and not path.with_suffix(".idx").exists()
+        if (orphan or path.name.startswith("tmp_")) and path.stat().st_mtime < old:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""A lock between processes that the kernel lets go of when its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from linea.errors import StoreError
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # Windows has none; the refs' compare-and-swap guards alone there.
+    fcntl: Any = None
+else:
+    fcntl = _fcntl
+
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+@contextmanager
+def held(path: Path, *, patience: float) -> Iterator[bool]:
+    """Hold the lock at `path`; give whether the file system can lock at all.
+
+    StoreError, with the holder named, when it isn't free within `patience` seconds.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StoreError(
+            f"can't write to the store at {path.parent}: {error.strerror}",
+            hint="it can still be read; to save, get write permission or set LINEA_DIR",
+        ) from error
+    try:
+        locked = _acquire(file, path, patience)
+        try:
+            yield locked
+        finally:
+            # Explicitly: a child forked meanwhile shares the lock and would keep it.
+            if locked:
+                fcntl.flock(file, fcntl.LOCK_UN)
+    finally:
+        os.close(file)
+
+
+def _acquire(file: int, path: Path, patience: float) -> bool:
+    if fcntl is None:
+        return False
+    deadline = time.monotonic() + patience
+    wait = 0.001
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                return False
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                raise StoreError(f"can't lock the store: {error.strerror}") from error
+        else:
+            _sign(file)
+            return True
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"another process is writing to the store at {path.parent}"
+                f" (process {_holder(file)}, for more than {patience:.0f} s)",
+                hint="wait for it and save again; if it hangs, stop it",
+            )
+        time.sleep(wait * random.uniform(0.5, 1))
+        wait = min(wait * 1.5, 0.03)
+
+
+def _sign(file: int) -> None:
+    """Write who holds the lock, for those who wait; a full disk must not matter here."""
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        pass
+
+
+def _holder(file: int) -> str:
+    return os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"

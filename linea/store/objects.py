@@ -1,0 +1,269 @@
+"""git objects as bytes: ids, trees, commits, loose files and packs."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, NewType
+
+ObjectId = NewType("ObjectId", str)
+"""The id of a git object: 40 hex digits."""
+
+NO_OBJECT = ObjectId("0" * 40)
+
+_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
+_STORED_FROM = 16 * 1024
+_SLICE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """The kind and the bytes of an object of git."""
+
+    kind: str
+    """`blob`, `tree` or `commit`."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit says."""
+
+    tree: ObjectId
+    parents: tuple[ObjectId, ...]
+    author: str
+    """`Name <email>`."""
+    time: int
+    """Seconds since 1970, UTC."""
+    offset: int
+    """Minutes east of UTC."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """A file or a folder in a tree."""
+
+    name: str
+    id: ObjectId
+    is_tree: bool
+
+
+def object_id(item: GitObject) -> ObjectId:
+    """The id that git gives an object."""
+    sha = hashlib.sha1(b"%s %d\x00" % (item.kind.encode(), len(item.data)), usedforsecurity=False)
+    sha.update(item.data)
+    return ObjectId(sha.hexdigest())
+
+
+class Batch:
+    """Objects that are to be written together."""
+
+    def __init__(self) -> None:
+        self.objects: dict[ObjectId, GitObject] = {}
+
+    @property
+    def size(self) -> int:
+        """The bytes of all objects."""
+        return sum(len(item.data) for item in self.objects.values())
+
+    def add(self, kind: str, data: bytes) -> ObjectId:
+        """Put an object into the batch."""
+        item = GitObject(kind, data)
+        id = object_id(item)
+        self.objects.setdefault(id, item)
+        return id
+
+    def add_tree(self, files: Mapping[str, ObjectId]) -> ObjectId:
+        """Put the trees that hold blobs at the paths of `files` into the batch."""
+        entries: dict[str, TreeEntry] = {}
+        folders: dict[str, dict[str, ObjectId]] = {}
+        for path, id in files.items():
+            first, slash, rest = path.partition("/")
+            if slash:
+                folders.setdefault(first, {})[rest] = id
+            else:
+                entries[first] = TreeEntry(first, id, is_tree=False)
+        for name, inside in folders.items():
+            if name in entries:
+                raise ValueError(f"{name!r} can't be both a file and a folder")
+            entries[name] = TreeEntry(name, self.add_tree(inside), is_tree=True)
+        return self.add("tree", tree_bytes(entries.values()))
+
+
+# --------------------------------------------------------------------------- trees and commits
+
+
+def tree_bytes(entries: Iterable[TreeEntry]) -> bytes:
+    """A tree as git writes it."""
+
+    def key(entry: TreeEntry) -> bytes:
+        return entry.name.encode() + (b"/" if entry.is_tree else b"")
+
+    return b"".join(
+        b"%s %s\x00%s"
+        % (
+            b"40000" if entry.is_tree else b"100644",
+            entry.name.encode(),
+            bytes.fromhex(entry.id),
+        )
+        for entry in sorted(entries, key=key)
+    )
+
+
+def parse_tree(data: bytes) -> dict[str, TreeEntry]:
+    """The entries of a tree by name; ValueError where the bytes are no tree."""
+    entries = {}
+    at = 0
+    while at < len(data):
+        end = data.index(b"\x00", at)
+        mode, _, name = data[at:end].partition(b" ")
+        at = end + 21
+        if not name or at > len(data):
+            raise ValueError("a tree that ends too early")
+        text = name.decode()
+        id = ObjectId(data[end + 1 : at].hex())
+        entries[text] = TreeEntry(text, id, is_tree=mode == b"40000")
+    return entries
+
+
+def commit_bytes(commit: Commit) -> bytes:
+    """A commit as git writes it."""
+    sign = "-" if commit.offset < 0 else "+"
+    hours, minutes = divmod(abs(commit.offset), 60)
+    who = f"{_identity(commit.author)} {max(commit.time, 0)} {sign}{hours:02}{minutes:02}"
+    parents = "".join(f"parent {id}\n" for id in commit.parents)
+    message = commit.message.replace("\x00", "�")
+    head = f"tree {commit.tree}\n{parents}author {who}\ncommitter {who}\n\n"
+    return (head + message).encode("utf-8", "replace")
+
+
+def parse_commit(data: bytes) -> Commit:
+    """What a commit says; ValueError where the bytes are no commit."""
+    head, _, message = data.partition(b"\n\n")
+    tree, parents, author = "", [], b""
+    for line in head.split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key == b"tree":
+            tree = value.decode("ascii")
+        elif key == b"parent":
+            parents.append(ObjectId(value.decode("ascii")))
+        elif key == b"author":
+            author = value
+    if len(tree) != 40:
+        raise ValueError("a commit without a tree")
+    who, time, zone = author.rsplit(b" ", 2)
+    east = -1 if zone[:1] == b"-" else 1
+    return Commit(
+        tree=ObjectId(tree),
+        parents=tuple(parents),
+        author=who.decode("utf-8", "replace"),
+        time=int(time),
+        offset=east * (int(zone[1:3]) * 60 + int(zone[3:5])),
+        message=message.decode("utf-8", "replace"),
+    )
+
+
+def _identity(author: str) -> str:
+    """`author` as git allows it: a name, and an address in angle brackets."""
+    name, _, address = author.partition("<")
+    cut = str.maketrans("", "", "<>\n\r\x00")
+    name = name.translate(cut).strip(" .,:;\"'\t") or "unknown"
+    return f"{name} <{address.translate(cut).strip()}>"
+
+
+# -------------------------------------------------------------------------- loose files, packs
+
+
+def loose_bytes(item: GitObject) -> bytes:
+    """What git keeps of an object in a file of its own."""
+    return zlib.compress(b"%s %d\x00" % (item.kind.encode(), len(item.data)) + item.data, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PackEntry:
+    """Where an object lies in a pack."""
+
+    id: ObjectId
+    crc: int
+    offset: int
+
+
+def write_pack(
+    file: BinaryIO, objects: Mapping[ObjectId, GitObject]
+) -> tuple[str, list[PackEntry]]:
+    """Write a pack and give its checksum and entries.
+
+    Large objects are stored without deflating them: they are parts of values, whose codec has
+    compressed them already where that was worth it.
+    """
+    sha = hashlib.sha1(usedforsecurity=False)
+    offset = 0
+    entries = []
+
+    def put(data: bytes) -> None:
+        nonlocal offset
+        file.write(data)
+        sha.update(data)
+        offset += len(data)
+
+    put(struct.pack(">4sII", b"PACK", 2, len(objects)))
+    for id, item in objects.items():
+        start, crc = offset, 0
+        for chunk in _entry_bytes(item):
+            put(chunk)
+            crc = zlib.crc32(chunk, crc)
+        entries.append(PackEntry(id, crc, start))
+    checksum = sha.digest()
+    file.write(checksum)
+    return checksum.hex(), entries
+
+
+def pack_index(entries: Iterable[PackEntry], checksum: str) -> bytes:
+    """The index (version 2) of a pack."""
+    found = sorted(entries, key=lambda entry: entry.id)
+    firsts = [int(entry.id[:2], 16) for entry in found]
+    fanout, at = [], 0
+    for first in range(256):
+        while at < len(firsts) and firsts[at] == first:
+            at += 1
+        fanout.append(at)
+    small: list[int] = []
+    large: list[int] = []
+    for entry in found:
+        if entry.offset < 1 << 31:
+            small.append(entry.offset)
+        else:
+            small.append(1 << 31 | len(large))
+            large.append(entry.offset)
+    data = b"".join(
+        [
+            struct.pack(">4sI256I", b"\xfftOc", 2, *fanout),
+            *(bytes.fromhex(entry.id) for entry in found),
+            struct.pack(f">{len(found)}I", *(entry.crc for entry in found)),
+            struct.pack(f">{len(small)}I", *small),
+            struct.pack(f">{len(large)}Q", *large),
+            bytes.fromhex(checksum),
+        ]
+    )
+    return data + hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def _entry_bytes(item: GitObject) -> Iterator[bytes]:
+    size = len(item.data)
+    head = bytearray([_PACK_TYPES[item.kind] << 4 | size & 15])
+    size >>= 4
+    while size:
+        head[-1] |= 128
+        head.append(size & 127)
+        size >>= 7
+    yield bytes(head)
+    deflate = zlib.compressobj(0 if len(item.data) >= _STORED_FROM else 1)
+    view = memoryview(item.data)
+    # In slices: zlib copies a large input at level 0 six times slower than a megabyte at a time.
+    for at in range(0, len(item.data), _SLICE):
+        yield deflate.compress(view[at : at + _SLICE])
+    yield deflate.flush()

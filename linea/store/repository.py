@@ -1,0 +1,684 @@
+"""Versions of artifacts in a git repository: saved, found, read, tagged, hidden."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from linea.errors import (
+    DamagedStoreError,
+    NameNotAllowedError,
+    NoSuchArtifactError,
+    NoSuchVersionError,
+    StoreError,
+)
+from linea.model import (
+    ArtifactName,
+    CommitId,
+    Digest,
+    Draft,
+    Environment,
+    InputFile,
+    Preview,
+    ReadPart,
+    Verdict,
+    Version,
+)
+from linea.store import index, layout, notes, refs
+from linea.store.backend import (
+    Backend,
+    CorruptObjectError,
+    MemoryBackend,
+    MissingObjectError,
+    RefChange,
+)
+from linea.store.layout import Entry, Notes
+from linea.store.objects import (
+    Batch,
+    Commit,
+    GitObject,
+    ObjectId,
+    TreeEntry,
+    commit_bytes,
+    parse_commit,
+    parse_tree,
+)
+
+T = TypeVar("T")
+
+_EARLY_FROM = 64 * 1024
+_ATTEMPTS = 10_000
+_FSCK = "see what is hit with `linea fsck`; `linea pull` from a remote may bring it back"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Say what is hit where an object can't be read."""
+    try:
+        yield
+    except MissingObjectError as error:
+        raise DamagedStoreError(f"{what}: object {error} is missing", hint=_FSCK) from error
+    except CorruptObjectError as error:
+        raise DamagedStoreError(f"{what}: object {error}", hint=_FSCK) from error
+    except ValueError as error:
+        raise DamagedStoreError(f"{what}: {error}", hint=_FSCK) from error
+
+
+def _parsed_tree(data: bytes, what: str) -> dict[str, TreeEntry]:
+    with _damage_named(f"a folder of {what}"):
+        return parse_tree(data)
+
+
+def _joined(known: Sequence[InputFile], more: Sequence[InputFile]) -> tuple[InputFile, ...]:
+    return tuple(dict.fromkeys((*known, *more)))
+
+
+def _meant(text: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else "`linea ls` lists what there is"
+
+
+class Repository:
+    """A store of versions, each a commit of a bare git repository.
+
+    Reading needs no lock and no write permission. A version that was deleted is in no listing
+    and has no number any more; its commit can still be read by `by_commit`, as others may rest
+    on it, and `restore` brings it back.
+    """
+
+    def __init__(self, backend: Backend, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._environments: dict[ObjectId, Environment] = {}
+        self._hidden_at: tuple[ObjectId | None, frozenset[str]] = (None, frozenset())
+        self._digests: index.DigestIndex | None = None
+
+    @classmethod
+    def create(
+        cls, path: Path | str, *, clock: Callable[[], datetime] = _utc_now, patience: float = 60.0
+    ) -> Repository:
+        """Make a store at `path`, or open the one that is there."""
+        from linea.store.disk import DiskBackend
+
+        return Repository(DiskBackend.create(Path(path), patience=patience), clock=clock)
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, clock: Callable[[], datetime] = _utc_now, patience: float = 60.0
+    ) -> Repository:
+        """Open the store at `path`.
+
+        `patience` is how many seconds a save waits for another one to finish.
+        """
+        from linea.store.disk import DiskBackend
+
+        return Repository(DiskBackend(Path(path), patience=patience), clock=clock)
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the store; None where it is in memory."""
+        return self._backend.path
+
+    def close(self) -> None:
+        """Let go of the files that the store holds open."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------------- saving
+
+    def commit(self, drafts: Sequence[Draft]) -> list[Version]:
+        """Save `drafts` as the next versions of their artifacts; all become visible together."""
+        for draft in drafts:
+            self._check(draft)
+        blobs = Batch()
+        files = [
+            {path: blobs.add("blob", data) for path, data in layout.contents(draft).items()}
+            for draft in drafts
+        ]
+        if blobs.size > _EARLY_FROM:
+            # Before the lock is taken: others needn't wait for a large value to be written.
+            self._backend.write(blobs.objects)
+            blobs = Batch()
+
+        def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
+            batch.objects.update(blobs.objects)
+            return self._saved(batch, drafts, files)
+
+        reason = "save " + ", ".join(draft.name for draft in drafts)
+        return [self._version(id) for id in self._write(save, reason)]
+
+    def _check(self, draft: Draft) -> None:
+        if refs.artifact_name(draft.name) != draft.name:
+            raise NameNotAllowedError(f"{draft.name!r} was not checked by artifact_name")
+        for tag in draft.tags:
+            refs.tag_name(tag)
+        if draft.created.tzinfo is None:
+            raise ValueError("a draft's `created` must know its time zone")
+        missing = {part.path for part in draft.value.record.parts} ^ set(draft.value.parts)
+        assert not missing, f"the record and the parts of {draft.name} differ in {missing}"
+        for parent in draft.parents:
+            if not self._backend.has(ObjectId(parent.commit)):
+                raise NoSuchVersionError(
+                    f"{parent.name}@v{parent.number}, which {draft.name} was made from, is not"
+                    " in this store",
+                    hint=f"fetch it first, or load {parent.name} from this store",
+                )
+
+    def _saved(
+        self, batch: Batch, drafts: Sequence[Draft], files: Sequence[Mapping[str, ObjectId]]
+    ) -> tuple[list[RefChange], list[CommitId]]:
+        """Put the commits of `drafts` into `batch`."""
+        tips: dict[str, Entry] = {}
+        changes: dict[str, RefChange] = {}
+        ids = []
+        for draft, blobs in zip(drafts, files, strict=True):
+            ref = refs.artifact_ref(draft.name)
+            if ref not in changes:
+                changes.update(self._begun(batch, draft.name, tips))
+            tip = tips.get(draft.name)
+            number, previous = (tip.number + 1, tip.commit) if tip else (1, None)
+            manifest = batch.add("blob", layout.manifest(draft, number, previous))
+            tree = batch.add_tree({**blobs, layout.MANIFEST: manifest})
+            said = layout.commit(draft, number, previous, tree)
+            id = batch.add("commit", commit_bytes(said))
+            tips[draft.name] = layout.entry(id, said)
+            changes[ref] = replace(changes[ref], new=id)
+            for tag in draft.tags:
+                tag_ref = refs.tag_ref(draft.name, tag)
+                old = changes[tag_ref].old if tag_ref in changes else self._backend.ref(tag_ref)
+                changes[tag_ref] = RefChange(tag_ref, old, id)
+            ids.append(CommitId(id))
+        return list(changes.values()), ids
+
+    def _begun(
+        self, batch: Batch, name: ArtifactName, tips: dict[str, Entry]
+    ) -> dict[str, RefChange]:
+        """What moves when `name` gets its next version; its newest entry goes into `tips`.
+
+        A deleted artifact goes on where it ended, so that no number is given twice, with the
+        versions up to there hidden.
+        """
+        ref, deleted = refs.artifact_ref(name), refs.deleted_ref(name)
+        tip, gone = self._backend.ref(ref), self._backend.ref(deleted)
+        changes = [RefChange(ref, tip, tip)]
+        if tip is None and gone is not None:
+            tip = gone
+            hide = [entry.commit for entry in self._chain(gone, name)]
+            changes += [RefChange(deleted, gone, None), *self._hide(batch, hide, name)]
+        if tip is not None:
+            tips[name] = self._entry(tip, name)
+        return {change.ref: change for change in changes}
+
+    def _write(self, make: Callable[[Batch], tuple[list[RefChange], T]], reason: str) -> T:
+        """Write what `make` puts into a batch, then move its refs, until nobody came between."""
+        with self._backend.lock():
+            for _ in range(_ATTEMPTS):
+                batch = Batch()
+                changes, result = make(batch)
+                self._backend.write(batch.objects)
+                if self._backend.update_refs(changes, reason):
+                    return result
+        raise StoreError("others keep writing to the store", hint="save again when they are done")
+
+    # ------------------------------------------------------------------------------- finding
+
+    def names(self) -> list[ArtifactName]:
+        """The artifacts' names, sorted."""
+        return self._names(refs.ARTIFACTS)
+
+    def deleted(self) -> list[ArtifactName]:
+        """The names of deleted artifacts that `restore` can bring back."""
+        return self._names(refs.DELETED)
+
+    def _names(self, prefix: str) -> list[ArtifactName]:
+        found = []
+        for ref in self._backend.refs(prefix):
+            try:
+                found.append(refs.decode(ref.removeprefix(prefix)))
+            except NameNotAllowedError:
+                continue  # made by another program; not ours to show
+        return sorted(found)
+
+    def tip(self, name: str) -> Version:
+        """The newest version of `name`."""
+        return self._version(next(self.entries(name)).commit)
+
+    def tips(self) -> list[Version]:
+        """The newest version of every artifact, by name."""
+        return [self.tip(name) for name in self.names()]
+
+    def versions(self, name: str) -> Iterator[Version]:
+        """The versions of `name`, newest first."""
+        for entry in self.entries(name):
+            yield self._version(entry.commit)
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """What the commits of `name` say, newest first: cheaper than `versions`."""
+        tip = self._tip_id(name)
+        hidden = self._hidden()
+        return (entry for entry in self._chain(tip, name) if entry.commit not in hidden)
+
+    def version(self, name: str, number: int) -> Version:
+        """Version `number` of `name`."""
+        return self._version(self._numbered(name, number).commit)
+
+    def _numbered(self, name: str, number: int) -> Entry:
+        entries = self.entries(name)
+        latest = None
+        for entry in entries:
+            latest = latest or entry.number
+            if entry.number == number:
+                return entry
+            if entry.number < number:
+                break
+        hint = f"versions count from 1; the newest is {name}@v{latest}"
+        if any(e.number == number for e in self._chain(self._tip_id(name), name)):
+            hint = "it was deleted; `restore` brings it back"
+        raise NoSuchVersionError(f"{name} has no version {number}", hint=hint)
+
+    def by_commit(self, prefix: str) -> Version:
+        """The version whose commit begins with `prefix`, deleted ones included."""
+        text = prefix.lower()
+        found = []
+        if layout.is_commit_prefix(text):
+            for id in self._backend.expand(text):
+                item = self._read(id, f"commit {text}")
+                if item.kind == "commit" and "\nLinea-Version: " in item.data.decode(
+                    "utf-8", "replace"
+                ):
+                    found.append(id)
+        if not found:
+            raise NoSuchVersionError(
+                f"no version has a commit that begins with {prefix!r}",
+                hint="`linea log` lists commits; four digits are needed at least",
+            )
+        if len(found) > 1:
+            which = ", ".join(self._entry(id, "").commit[:10] for id in found[:5])
+            raise NoSuchVersionError(
+                f"{len(found)} commits begin with {prefix!r}", hint=f"which of {which}?"
+            )
+        return self._version(CommitId(found[0]))
+
+    def by_digest(self, prefix: str) -> list[Version]:
+        """The versions whose value's digest, or the hex in it, begins with `prefix`."""
+        known = self._index().values
+        digests = [d for d in known if d.startswith(prefix) or d.split(":")[-1].startswith(prefix)]
+        return self._living(commit for digest in digests for commit in known[digest])
+
+    def known_file(self, digest: Digest) -> Version | None:
+        """The newest version that a file with these bytes was saved, exported or written from."""
+        found = self._living(self._index().files.get(digest, ()))
+        return found[0] if found else None
+
+    # ------------------------------------------------------------------------------- reading
+
+    def code(self, version: Version) -> str:
+        """The slice that makes the value."""
+        return layout.text(self._file(version, layout.CODE))
+
+    def session(self, version: Version) -> str:
+        """The whole session up to the save."""
+        return layout.text(self._file(version, layout.SESSION))
+
+    def preview(self, version: Version) -> Preview | None:
+        """The small picture of the value, if one was saved."""
+        entries = self._tree(version.commit, version.revision)
+        for path in layout.PREVIEWS.values():
+            if path in entries:
+                return layout.preview(path, self._blob(entries[path].id, version.revision))
+        return None
+
+    def read_part(self, version: Version) -> ReadPart:
+        """A function that gives the bytes of one part of the value."""
+        trees: dict[tuple[str, ...], dict[str, TreeEntry]] = {
+            (): self._tree(version.commit, version.revision)
+        }
+
+        def folder(path: tuple[str, ...]) -> dict[str, TreeEntry]:
+            if path not in trees:
+                entry = folder(path[:-1]).get(path[-1])
+                if entry is None or not entry.is_tree:
+                    return {}
+                data = self._read(entry.id, version.revision).data
+                trees[path] = _parsed_tree(data, version.revision)
+            return trees[path]
+
+        def read(path: str) -> bytes:
+            *above, last = (layout.VALUE + refs.part_path(path)).split("/")
+            entry = folder(tuple(above)).get(last)
+            if entry is None:
+                raise DamagedStoreError(
+                    f"{version.revision} has no part {path!r} in the store", hint=_FSCK
+                )
+            return self._blob(entry.id, f"part {path!r} of {version.revision}")
+
+        return read
+
+    def manifest(self, version: Version) -> dict[str, Any]:
+        """The manifest as it was written, with the environment."""
+        found = self._json(version, layout.MANIFEST)
+        return {**found, "environment": self._json(version, layout.ENVIRONMENT)}
+
+    # ---------------------------------------------------------------------------------- tags
+
+    def tag(self, version: Version, tag: str) -> None:
+        """Name `version` by `tag`; a tag of the artifact that is there already moves."""
+        ref = refs.tag_ref(version.name, refs.tag_name(tag))
+        self._numbered(version.name, version.number)
+
+        def move(batch: Batch) -> tuple[list[RefChange], None]:
+            return [RefChange(ref, self._backend.ref(ref), ObjectId(version.commit))], None
+
+        self._write(move, f"tag {version.revision} as {tag}")
+
+    def untag(self, name: str, tag: str) -> None:
+        """Take `tag` away from `name`."""
+        if tag not in self.tags(name):
+            raise NoSuchVersionError(
+                f"{name} has no tag {tag!r}", hint=_meant(tag, self.tags(name))
+            )
+        ref = refs.tag_ref(name, tag)
+
+        def remove(batch: Batch) -> tuple[list[RefChange], None]:
+            return [RefChange(ref, self._backend.ref(ref), None)], None
+
+        self._write(remove, f"untag {name} {tag}")
+
+    def tags(self, name: str) -> dict[str, int]:
+        """The tags of `name` and the numbers of the versions that they name."""
+        self._tip_id(name)
+        prefix, hidden = refs.tags_prefix(name), self._hidden()
+        found = {}
+        for ref, id in sorted(self._backend.refs(prefix).items()):
+            try:
+                tag = refs.decode(ref.removeprefix(prefix))
+            except NameNotAllowedError:
+                continue
+            if id not in hidden:
+                found[str(tag)] = self._entry(id, name).number
+        return found
+
+    # ------------------------------------------------------------------------------ deleting
+
+    def delete(self, name: str, number: int | None = None) -> None:
+        """Take an artifact, or one version of it, out of all listings.
+
+        Its commits stay, and so do the numbers: the next version doesn't reuse one.
+        """
+
+        def remove(batch: Batch) -> tuple[list[RefChange], None]:
+            tip = self._tip_id(name)
+            entries = list(self.entries(name))
+            doomed = [self._numbered(name, number)] if number is not None else entries
+            if len(doomed) < len(entries):
+                return self._hide(batch, [doomed[0].commit], name), None
+            kept = refs.deleted_ref(name)
+            return [
+                RefChange(refs.artifact_ref(name), tip, None),
+                RefChange(kept, self._backend.ref(kept), tip),
+            ], None
+
+        self._write(remove, f"delete {name}" + (f"@v{number}" if number is not None else ""))
+
+    def restore(self, name: str, number: int | None = None) -> None:
+        """Bring a deleted artifact back, or deleted versions of one that is there."""
+        ref, kept = refs.artifact_ref(name), refs.deleted_ref(name)
+
+        def bring_back(batch: Batch) -> tuple[list[RefChange], None]:
+            gone = self._backend.ref(kept)
+            if gone is not None and number is None:
+                return [RefChange(kept, gone, None), RefChange(ref, None, gone)], None
+            hidden = self._hidden()
+            back = [
+                entry.commit
+                for entry in self._chain(self._tip_id(name), name)
+                if entry.commit in hidden and number in (None, entry.number)
+            ]
+            if not back:
+                what = f"version {number} of {name}" if number is not None else name
+                raise NoSuchVersionError(f"{what} isn't deleted")
+            return self._hide(batch, back, name, undo=True), None
+
+        self._write(bring_back, f"restore {name}" + (f"@v{number}" if number is not None else ""))
+
+    def _hide(
+        self, batch: Batch, commits: Iterable[CommitId], name: str, *, undo: bool = False
+    ) -> list[RefChange]:
+        """Mark versions as deleted, or as not deleted any more."""
+        now = self._clock()
+        mark = None if undo else layout.dumps({"format": 1, "deleted": now.isoformat()})
+        tip = self._backend.ref(refs.HIDDEN)
+        hidden = self._hidden()
+        changes = {ObjectId(each): mark for each in commits if (each in hidden) is undo}
+        if not changes:
+            return []
+        new = notes.with_notes(
+            self._backend,
+            batch,
+            tip,
+            changes,
+            message=f"{'Restore' if undo else 'Delete'} versions of {name}",
+            time=int(now.timestamp()),
+        )
+        return [RefChange(refs.HIDDEN, tip, new)]
+
+    def _hidden(self) -> frozenset[str]:
+        """The commits of deleted versions of artifacts that are there."""
+        tip = self._backend.ref(refs.HIDDEN)
+        if self._hidden_at[0] != tip:
+            with _damage_named("the list of deleted versions"):
+                found = frozenset(commit for commit, _ in notes.noted(self._backend, tip))
+            self._hidden_at = (tip, found)
+        return self._hidden_at[1]
+
+    # -------------------------------------------------------------------- learned afterwards
+
+    def set_verdict(self, version: Version, verdict: Verdict) -> None:
+        """Keep what a re-run of the version gave; earlier verdicts stay in the notes' history."""
+        self._note(version, lambda known: replace(known, verdict=verdict), "Verify")
+
+    def verdict(self, version: Version) -> Verdict | None:
+        """What the last re-run of the version gave."""
+        return self._notes(version).verdict
+
+    def note_written(self, version: Version, files: Sequence[InputFile]) -> None:
+        """Keep which files the session wrote after the save."""
+        self._note(version, lambda k: replace(k, written=_joined(k.written, files)), "Written by")
+
+    def written(self, version: Version) -> tuple[InputFile, ...]:
+        """The files that the session wrote, before the save and after it."""
+        return _joined(version.written, self._notes(version).written)
+
+    def remember_exports(self, version: Version, files: Sequence[InputFile]) -> None:
+        """Keep which files hold this version's value."""
+        self._note(version, lambda k: replace(k, exports=_joined(k.exports, files)), "Exports of")
+
+    def exports(self, version: Version) -> tuple[InputFile, ...]:
+        """The files that `remember_exports` was told of."""
+        return self._notes(version).exports
+
+    def _notes(self, version: Version) -> Notes:
+        what = f"the note on {version.revision}"
+        with _damage_named(what):
+            tip = self._backend.ref(refs.NOTES)
+            id = notes.note(self._backend, tip, ObjectId(version.commit))
+        if id is None:
+            return Notes()
+        return layout.parse_notes(self._blob(id, what), what)
+
+    def _note(self, version: Version, change: Callable[[Notes], Notes], what: str) -> None:
+        def write(batch: Batch) -> tuple[list[RefChange], None]:
+            known = self._notes(version)
+            changed = change(known)
+            if changed == known:
+                return [], None
+            tip = self._backend.ref(refs.NOTES)
+            new = notes.with_notes(
+                self._backend,
+                batch,
+                tip,
+                {ObjectId(version.commit): layout.notes_bytes(changed)},
+                message=f"{what} {version.revision}",
+                time=int(self._clock().timestamp()),
+            )
+            return [RefChange(refs.NOTES, tip, new)], None
+
+        self._write(write, f"note on {version.revision}")
+
+    # --------------------------------------------------------------------------------- index
+
+    def _index(self) -> index.DigestIndex:
+        """The index of digests, brought up to date with the refs."""
+        if self._digests is None:
+            self._digests = index.load(self._backend)
+        self._digests.update(self._backend, self._unindexed(self._digests), self._noted_files)
+        return self._digests
+
+    def _unindexed(self, known: index.DigestIndex) -> Iterator[index.Row]:
+        for name in self.names():
+            for entry in self._chain(self._tip_id(name), name):
+                if entry.commit in known.commits:
+                    break
+                version = self._version(entry.commit)
+                files = [each.digest for each in version.written]
+                if len(version.value.parts) == 1:
+                    files.append(version.value.parts[0].digest)
+                if version.value.kind in ("file", "folder"):
+                    files.append(version.digest)
+                yield index.Row(entry.commit, version.digest, tuple(dict.fromkeys(files)))
+
+    def _noted_files(self, blob: ObjectId) -> tuple[str, ...]:
+        known = layout.parse_notes(self._blob(blob, "a note"), "a note")
+        return tuple(each.digest for each in (*known.exports, *known.written))
+
+    def _living(self, commits: Iterable[str]) -> list[Version]:
+        """The versions of `commits` that aren't deleted, newest first."""
+        wanted = set(commits)
+        numbers: dict[str, set[str]] = {}
+        found = []
+        for commit in wanted:
+            if not self._backend.has(ObjectId(commit)):
+                continue
+            name = self._entry(ObjectId(commit), "a version").name
+            if name not in numbers:
+                ref = self._backend.ref(refs.artifact_ref(name))
+                numbers[name] = {e.commit for e in self.entries(name)} if ref else set()
+            if commit in numbers[name]:
+                found.append(self._version(CommitId(commit)))
+        return sorted(found, key=lambda v: (v.created, v.name, v.number), reverse=True)
+
+    # ------------------------------------------------------------------------------- objects
+
+    def _tip_id(self, name: str) -> ObjectId:
+        id = self._backend.ref(refs.artifact_ref(name)) if name else None
+        if id is None:
+            hint = _meant(name, self.names())
+            if name and self._backend.ref(refs.deleted_ref(name)):
+                hint = "it was deleted; `restore` brings it back"
+            raise NoSuchArtifactError(f"no artifact named {name!r}", hint=hint)
+        return id
+
+    def _chain(self, tip: ObjectId, name: str) -> Iterator[Entry]:
+        """What the commits from `tip` back to the first version say, hidden ones included."""
+        id: str | None = tip
+        while id is not None:
+            entry = self._entry(ObjectId(id), name)
+            if entry.previous == id or entry.name != name:
+                raise DamagedStoreError(
+                    f"the history of {name} is damaged at commit {id[:10]}", hint=_FSCK
+                )
+            yield entry
+            id = entry.previous
+
+    def _entry(self, id: ObjectId, what: str) -> Entry:
+        return layout.entry(id, self._commit(id, what))
+
+    def _commit(self, id: str, what: str) -> Commit:
+        item = self._read(ObjectId(id), what)
+        try:
+            if item.kind != "commit":
+                raise ValueError(f"it is a {item.kind}")
+            return parse_commit(item.data)
+        except ValueError as error:
+            raise DamagedStoreError(
+                f"{what}: {id[:10]} is no commit ({error})", hint=_FSCK
+            ) from error
+
+    def _version(self, id: CommitId) -> Version:
+        what = f"commit {id[:10]}"
+        said = self._commit(id, what)
+        listed = layout.entry(id, said)
+        what = f"{listed.name}@v{listed.number}"
+        tree = _parsed_tree(self._read(said.tree, what).data, what)
+        found = layout.loads(
+            self._listed_file(tree, layout.MANIFEST, what), f"the manifest of {what}"
+        )
+        version = layout.version(found, self._environment(tree, what), id)
+        if (version.name, version.number, version.digest, version.previous) != (
+            listed.name,
+            listed.number,
+            listed.digest,
+            listed.previous,
+        ):
+            raise DamagedStoreError(
+                f"the manifest of {what} contradicts its commit {id[:10]}", hint=_FSCK
+            )
+        return version
+
+    def _environment(self, tree: Mapping[str, TreeEntry], what: str) -> Environment:
+        if layout.ENVIRONMENT not in tree:
+            return Environment()
+        id = tree[layout.ENVIRONMENT].id
+        if id not in self._environments:
+            found = layout.loads(self._blob(id, what), f"the environment of {what}")
+            self._environments[id] = layout.environment(found)
+        return self._environments[id]
+
+    def _tree(self, commit: str, what: str) -> dict[str, TreeEntry]:
+        return _parsed_tree(self._read(self._commit(commit, what).tree, what).data, what)
+
+    def _file(self, version: Version, path: str) -> bytes:
+        tree = self._tree(version.commit, version.revision)
+        return self._listed_file(tree, path, version.revision)
+
+    def _listed_file(self, tree: Mapping[str, TreeEntry], path: str, what: str) -> bytes:
+        if path not in tree:
+            raise DamagedStoreError(f"{what} has no {path} in the store", hint=_FSCK)
+        return self._blob(tree[path].id, f"{path} of {what}")
+
+    def _json(self, version: Version, path: str) -> dict[str, Any]:
+        return layout.loads(self._file(version, path), f"{path} of {version.revision}")
+
+    def _blob(self, id: ObjectId, what: str) -> bytes:
+        return self._read(id, what).data
+
+    def _read(self, id: ObjectId, what: str) -> GitObject:
+        with _damage_named(what):
+            return self._backend.read(id)
+
+
+class MemoryRepository(Repository):
+    """A store without a disk."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        super().__init__(MemoryBackend(), clock=clock)
