@@ -1,1 +1,21 @@
-"""Values ⇄ bytes and digests."""
+"""Values ⇄ bytes and digests.
+
+Importing this package loads no data library: each codec is imported when a value of its type
+turns up.
+"""
+
+from __future__ import annotations
+
+from linea.values.codec import decode, digest, encode, encode_path, export, identify
+from linea.values.digest import digest_bytes, digest_file
+
+__all__ = [
+    "decode",
+    "digest",
+    "digest_bytes",
+    "digest_file",
+    "encode",
+    "encode_path",
+    "export",
+    "identify",
+]

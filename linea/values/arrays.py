@@ -1,0 +1,323 @@
+"""numpy arrays and scipy sparse matrices ⇄ npy parts."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from linea.errors import UnstorableError
+from linea.model import Encoded, ReadPart, ValueRecord
+from linea.values import codec, plain
+from linea.values.digest import Of, join, number, text_bytes
+from linea.values.preview import text_preview
+
+BLOCK = 1 << 17
+
+
+# ------------------------------------------------------------------------------------- digests
+
+
+def data_hash(array: np.ndarray[Any, Any]) -> bytes:
+    """Return the hash of an array's elements in C order, little-endian, NaNs alike."""
+    state = xxhash.xxh3_128()
+    update(state, array)
+    return state.digest()
+
+
+def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> None:
+    """Feed an array's elements to a hash in C order."""
+    if not array.size:
+        return
+    step = max(1, BLOCK // max(1, array.dtype.itemsize))
+    if array.flags.c_contiguous:
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, step):
+            state.update(canonical(flat[start : start + step]))
+        return
+    if array.ndim > 1 and array[0].size >= step:
+        for row in array:
+            update(state, row)
+        return
+    rows = max(1, step // max(1, array[0].size if array.ndim > 1 else 1))
+    for start in range(0, len(array), rows):
+        state.update(canonical(np.ascontiguousarray(array[start : start + rows]).reshape(-1)))
+
+
+def canonical(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a contiguous block as bytes that equal elements share."""
+    dtype = block.dtype
+    if dtype.byteorder == ">" or (dtype.byteorder == "=" and not np.little_endian):
+        block = block.astype(dtype.newbyteorder("<"))
+    if dtype.kind == "c":
+        block = block.view(block.real.dtype)
+        dtype = block.dtype
+    if dtype.kind == "f":
+        # maximum propagates NaN and is the fastest probe numpy has.
+        with np.errstate(invalid="ignore"):
+            top = np.maximum.reduce(block)
+        if top != top:
+            block = block.copy()
+            block[np.isnan(block)] = np.nan
+        if dtype.itemsize > 8:
+            block = block.copy()
+            padded = block.view(np.uint8).reshape(-1, dtype.itemsize)
+            padded[:, 10:] = 0
+            if top != top:
+                padded[np.isnan(block)] = 0xFF
+    return block.view(np.uint8) if block.dtype.kind in "mMVSU" or dtype.itemsize > 8 else block
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Return the canonical name of a plain dtype: byte order and spelling don't count."""
+    if dtype.kind in "SUV":
+        return f"{dtype.kind}{dtype.itemsize // (4 if dtype.kind == 'U' else 1)}"
+    return dtype.name
+
+
+def ndarray_hash(array: np.ndarray[Any, Any], of: Of) -> bytes:
+    """Return the hash of a plain ndarray."""
+    shape = b"".join(map(number, array.shape))
+    dtype = array.dtype
+    if dtype.names is not None:
+        parts: list[bytes] = []
+        for field in dtype.names:
+            parts += [text_bytes(field), ndarray_hash(array[field], of)]
+        return join("record-array", shape, *parts)
+    if dtype.hasobject or dtype.kind == "T":
+        return join("object-array", dtype_text(dtype).encode(), shape, of(array.ravel().tolist()))
+    return join("array", dtype_text(dtype).encode(), shape, data_hash(array))
+
+
+def masked_hash(array: Any, of: Of) -> bytes:
+    """Return the hash of a masked array: what lies under the mask doesn't count."""
+    mask = np.ma.getmaskarray(array)
+    data = array.data
+    if mask.any():
+        data = data.copy()
+        data[mask] = np.zeros((), data.dtype)
+    return join(
+        "masked",
+        ndarray_hash(data, of),
+        ndarray_hash(mask, of),
+        ndarray_hash(np.asarray(array.fill_value), of),
+    )
+
+
+def scalar_digest(value: Any, of: Of) -> bytes:
+    """Return the hash of a numpy scalar: its type counts, so np.float64(1) isn't 1.0."""
+    return join("scalar", ndarray_hash(np.asarray(value), of))
+
+
+def dtype_digest(value: Any, of: Of) -> bytes:
+    """Return the hash of a dtype."""
+    return join("dtype", text_bytes(repr(value.newbyteorder("<"))))
+
+
+# -------------------------------------------------------------------------------------- codecs
+
+
+def to_npy(array: np.ndarray[Any, Any]) -> bytes:
+    """Return the npy bytes of an array that holds no objects."""
+    out = io.BytesIO()
+    np.lib.format.write_array(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def from_npy(data: bytes) -> Any:
+    """Return the array of npy bytes; nothing is unpickled."""
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+def describe(array: Any) -> str:
+    """Return `float64 array 3 × 4`."""
+    shape = " × ".join(map(str, array.shape)) or "0-d"
+    return f"{array.dtype if array.dtype.names is None else 'structured'} array {shape}"
+
+
+def picture(array: Any) -> str:
+    """Return the array's own short text."""
+    return np.array2string(np.asarray(array) if not np.ma.isMaskedArray(array) else array, threshold=200, max_line_width=118)
+
+
+class ArrayCodec:
+    """numpy arrays: npy, or JSON of the elements where they are Python objects."""
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        if np.ma.isMaskedArray(value):
+            return masked_hash(value, of)
+        return ndarray_hash(np.asarray(value), of)
+
+    def encode(self, value: Any) -> Encoded:
+        masked = np.ma.isMaskedArray(value)
+        details: dict[str, Any] = {"masked": True, "hard": bool(value.hardmask)} if masked else {}
+        data = value.data if masked else np.asarray(value)
+        pickled = False
+        if data.dtype.hasobject or data.dtype.kind == "T" or not _npy_exact(data.dtype):
+            parts, pickled = _object_parts(data, details)
+        else:
+            parts = {"value.npy": to_npy(data)}
+        if masked:
+            if pickled or data.dtype.hasobject:
+                from linea.values.objects import PICKLE
+
+                return PICKLE.encode(value)
+            parts["mask.npy"] = to_npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
+            parts["fill.npy"] = to_npy(np.asarray(value.fill_value))
+        return codec.build(
+            value,
+            kind="array",
+            codec="array",
+            parts=parts,
+            text=("masked " if masked else "") + describe(data),
+            summary={"shape": list(data.shape), "dtype": str(data.dtype)},
+            details=details,
+            pickled=pickled,
+            preview=text_preview(_safe_picture(value)),
+        )
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        details = record.details
+        if "objects" in details:
+            data = _object_array(details, read)
+        else:
+            data = from_npy(read("value.npy"))
+        if not details.get("masked"):
+            return data
+        mask = read("mask.npy")
+        fill = from_npy(read("fill.npy"))
+        return np.ma.MaskedArray(
+            data, mask=from_npy(mask) if mask else np.ma.nomask, fill_value=fill[()], hard_mask=details["hard"]
+        )
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        if format == "csv":
+            out = io.StringIO()
+            np.savetxt(out, np.atleast_1d(np.asarray(self.decode(record, read))), delimiter=",", fmt="%s")
+            return {f"{stem}.csv": out.getvalue().encode()}
+        names = {"value.npy": f"{stem}.npy", "value.json": f"{stem}.json", "value.pkl": f"{stem}.pkl"}
+        return {names.get(p.path, f"{stem}.{p.path}"): read(p.path) for p in record.parts}
+
+
+def _safe_picture(value: Any) -> str:
+    try:
+        return picture(value)
+    except Exception as error:
+        return f"<array (its repr raises {type(error).__name__})>"
+
+
+def _npy_exact(dtype: np.dtype[Any]) -> bool:
+    return dtype.isbuiltin != 2 and np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) == dtype and not dtype.metadata and dtype.isalignedstruct is False
+
+
+def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes], bool]:
+    items = data.ravel().tolist() if data.dtype.names is None else None
+    if items is not None and data.dtype == object:
+        details |= {"objects": "json", "shape": list(data.shape), "fortran": bool(data.flags.fnc)}
+        try:
+            return {"value.json": plain.dump(items)}, False
+        except plain.NotPlain:
+            pass
+    if items is not None and data.dtype.kind == "T" and repr(data.dtype) == "StringDType()":
+        details |= {"objects": "texts", "shape": list(data.shape), "fortran": bool(data.flags.fnc)}
+        return {"value.json": plain.dump(items)}, False
+    from linea.values.objects import pickle
+
+    details["objects"] = "pickle"
+    return {"value.pkl": pickle(np.array(data, copy=True, order="K") if type(data) is not np.ndarray else data)}, True
+
+
+def _object_array(details: Any, read: ReadPart) -> Any:
+    if details["objects"] == "pickle":
+        from linea.values.objects import unpickle
+
+        return unpickle(read("value.pkl"))
+    items = plain.from_json(json.loads(read("value.json")))
+    dtype: Any = np.dtypes.StringDType() if details["objects"] == "texts" else object  # type: ignore[attr-defined,unused-ignore]
+    flat = np.empty(len(items), dtype=dtype)
+    for index, item in enumerate(items):
+        flat[index] = item
+    return np.array(flat.reshape(details["shape"]), order="F" if details["fortran"] else "C")
+
+
+class SparseCodec:
+    """scipy sparse matrices and arrays: their own arrays as npy parts."""
+
+    MEMBERS = {
+        "csr": ("data", "indices", "indptr"),
+        "csc": ("data", "indices", "indptr"),
+        "bsr": ("data", "indices", "indptr"),
+        "dia": ("data", "offsets"),
+    }
+
+    def members(self, value: Any) -> dict[str, Any]:
+        """Return the arrays that make up a sparse matrix."""
+        if value.format in self.MEMBERS:
+            return {m: getattr(value, m) for m in self.MEMBERS[value.format]}
+        plain_form = value if value.format == "coo" else value.tocoo()
+        coords = getattr(plain_form, "coords", None) or (plain_form.row, plain_form.col)
+        return {"data": plain_form.data, **{f"coord{i}": c for i, c in enumerate(coords)}}
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        parts: list[bytes] = []
+        for member, array in self.members(value).items():
+            # scipy picks the width of the indices by itself.
+            wide = array if member == "data" else array.astype(np.int64)
+            parts += [member.encode(), ndarray_hash(wide, of)]
+        shape = b"".join(map(number, value.shape))
+        return join("sparse", _family(value).encode(), value.format.encode(), shape, *parts)
+
+    def encode(self, value: Any) -> Encoded:
+        members = self.members(value)
+        if any(a.dtype.hasobject for a in members.values()) or type(value).__module__.partition(".")[0] != "scipy":
+            from linea.values.objects import PICKLE
+
+            return PICKLE.encode(value)
+        shape = " × ".join(f"{n:,}" for n in value.shape)
+        return codec.build(
+            value,
+            kind="array",
+            codec="sparse",
+            parts={f"{member}.npy": to_npy(array) for member, array in members.items()},
+            text=f"sparse {value.dtype} {value.format} {shape}, {value.nnz:,} stored",
+            summary={"shape": list(value.shape), "dtype": str(value.dtype), "format": value.format, "stored": int(value.nnz)},
+            details={"class": type(value).__name__, "shape": list(value.shape), "members": list(members), "format": value.format},
+            preview=text_preview(str(value)[:4000]),
+        )
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        import scipy.sparse
+
+        details = record.details
+        if details["class"] not in scipy.sparse.__all__:
+            raise UnstorableError(f"scipy has no sparse class {details['class']!r}")
+        kind = getattr(scipy.sparse, details["class"])
+        shape = tuple(details["shape"])
+        arrays = {member: from_npy(read(f"{member}.npy")) for member in details["members"]}
+        if details["format"] in self.MEMBERS:
+            value = kind(tuple(arrays.values()), shape=shape)
+            for member, array in arrays.items():
+                setattr(value, member, array)
+            return value
+        coords = tuple(arrays[m] for m in details["members"] if m != "data")
+        coo = scipy.sparse.coo_array if details["class"].endswith("_array") else scipy.sparse.coo_matrix
+        value = coo((arrays["data"], coords), shape=shape)
+        return value if details["format"] == "coo" else kind(value)
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        import scipy.sparse
+
+        value: Any = self.decode(record, read)
+        out = io.BytesIO()
+        scipy.sparse.save_npz(out, value if value.format in ("csr", "csc", "bsr", "dia", "coo") else value.tocoo())
+        return {f"{stem}.npz": out.getvalue()}
+
+
+def _family(value: Any) -> str:
+    return "array" if type(value).__name__.endswith("_array") else "matrix"
+
+
+ARRAY, SPARSE = ArrayCodec(), SparseCodec()

@@ -1,0 +1,343 @@
+"""The registry of codecs, and the way of a value through it: encode, decode, export, identify.
+
+A codec is found by the qualified name of the value's class, so no library is imported to be
+recognised. Third parties add one through an entry point of the group `linea.codecs` whose name is
+the class's qualified name and whose object is a `Codec`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from linea.errors import DamagedStoreError, LineaError, NewerStoreError, UnstorableError, UntrustedError
+from linea.model import Digest, Encoded, Part, Preview, ReadPart, ValueRecord
+from linea.values.digest import (
+    Of,
+    class_name,
+    digest_bytes,
+    digest_file,
+    finish,
+    name,
+    of_value,
+    refusal,
+)
+
+GROUP = "linea.codecs"
+
+
+class Codec(Protocol):
+    """How values of one family become bytes, and come back."""
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        """Return the value's 16 hash bytes; `of` gives the codes of what it holds."""
+
+    def encode(self, value: Any) -> Encoded:
+        """Return the value's bytes and what the manifest says of it."""
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        """Return the value again."""
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        """Return the value as the files that other programs read."""
+
+
+CODECS: dict[str, str] = {
+    "pandas": "linea.values.tables:PANDAS",
+    "polars": "linea.values.tables:POLARS",
+    "arrow": "linea.values.tables:ARROW",
+    "array": "linea.values.arrays:ARRAY",
+    "sparse": "linea.values.arrays:SPARSE",
+    "json": "linea.values.plain:JSON",
+    "text": "linea.values.plain:TEXT",
+    "bytes": "linea.values.plain:BYTES",
+    "image": "linea.values.figures:IMAGE",
+    "matplotlib": "linea.values.figures:MATPLOTLIB",
+    "chart": "linea.values.figures:CHART",
+    "model": "linea.values.models:MODEL",
+    "pickle": "linea.values.objects:PICKLE",
+    "file": "linea.values.files:FILE",
+    "folder": "linea.values.files:FOLDER",
+}
+"""Every codec of linea by the name that manifests carry."""
+
+EXACT: dict[str, str] = {
+    **dict.fromkeys(
+        [
+            *(f"pandas.{kind}" for kind in ("DataFrame", "Series", "Index", "RangeIndex", "MultiIndex", "DatetimeIndex",
+              "TimedeltaIndex", "PeriodIndex", "CategoricalIndex", "IntervalIndex", "Categorical")),
+            "pandas.core.frame.DataFrame",
+            "pandas.core.series.Series",
+            "pandas.core.arrays.categorical.Categorical",
+            *(f"pandas.core.indexes.{path}" for path in ("base.Index", "range.RangeIndex", "multi.MultiIndex", "datetimes.DatetimeIndex",
+              "timedeltas.TimedeltaIndex", "period.PeriodIndex", "category.CategoricalIndex", "interval.IntervalIndex")),
+        ],
+        "pandas",
+    ),
+    "polars.dataframe.frame.DataFrame": "polars",
+    "polars.series.series.Series": "polars",
+    "pyarrow.lib.Table": "arrow",
+    "pyarrow.lib.RecordBatch": "arrow",
+    "pyarrow.lib.ChunkedArray": "arrow",
+    "numpy.ndarray": "array",
+    "numpy.memmap": "array",
+    "numpy.ma.MaskedArray": "array",
+    "numpy.ma.core.MaskedArray": "array",
+    "builtins.str": "text",
+    "builtins.bytes": "bytes",
+    "builtins.bytearray": "bytes",
+}  # fmt: skip
+"""Codecs of exactly these classes: a subclass may hold more than the codec keeps."""
+
+FAMILIES: dict[str, str] = {
+    "pyarrow.lib.Array": "arrow",
+    "scipy.sparse._base._spbase": "sparse",
+    "matplotlib.figure.Figure": "matplotlib",
+    "matplotlib.axes._base._AxesBase": "matplotlib",
+    "PIL.Image.Image": "image",
+    "plotly.basedatatypes.BaseFigure": "chart",
+    "altair.vegalite.v5.api.TopLevelMixin": "chart",
+    "altair.vegalite.v6.api.TopLevelMixin": "chart",
+    "sklearn.base.BaseEstimator": "model",
+    "lightgbm.basic.Booster": "model",
+    "xgboost.core.Booster": "model",
+    "catboost.core.CatBoost": "model",
+    "statsmodels.base.wrapper.ResultsWrapper": "model",
+    "statsmodels.base.model.Results": "model",
+}
+"""Codecs of these classes and all that inherit from them."""
+
+HINTS: dict[str, tuple[str, str]] = {
+    "polars.lazyframe.frame.LazyFrame": ("a query that hasn't run", "save frame.collect() instead"),
+    "pyarrow._dataset.Dataset": ("a data set on disk", "save its .to_table(), or its path"),
+    "pyarrow.lib.RecordBatchReader": ("a stream that can be read once", "save its .read_all()"),
+    "builtins.module": ("a module", "save what it holds"),
+    "pandas.io.parsers.readers.TextFileReader": ("a stream that can be read once", "save pandas.concat(it)"),
+}
+"""What is refused as a whole, and what to do instead."""
+
+
+# ----------------------------------------------------------------------------------- the way
+
+
+def encode(value: object) -> Encoded:
+    """Return a value's bytes and record; raise UnstorableError where it can't be stored."""
+    _refuse(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return codec_of(value).encode(value)
+        except LineaError:
+            raise
+        except RecursionError:
+            raise UnstorableError(f"the {class_name(type(value))} is nested too deeply") from None
+
+
+def encode_path(path: str | Path) -> Encoded:
+    """Return the bytes and record of a file or folder on disk."""
+    from linea.values.files import encode_path
+
+    return encode_path(Path(path))
+
+
+def digest(value: object) -> Digest:
+    """Return the logical digest of a value, the one that `encode` would record."""
+    _refuse(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return name(of_value(value))
+
+
+def decode(record: ValueRecord, read: ReadPart, *, trusted: bool = True) -> object:
+    """Return a stored value; raise UntrustedError where that would run an untrusted's code."""
+    if record.pickled and not trusted:
+        raise UntrustedError(
+            f"reading this {record.type} would run code that came with it",
+            hint="trust its author with `linea trust`, or re-run its code instead",
+        )
+    return load(record.codec).decode(record, checked(record, read))
+
+
+def export(
+    record: ValueRecord,
+    read: ReadPart,
+    stem: str,
+    format: str | None = None,
+    trusted: bool = True,
+) -> dict[str, bytes]:
+    """Return the value as files: relative name → bytes, in the form other programs read.
+
+    Bytes are copied out; only a table or an array in another `format` is decoded for it.
+    """
+    if format and record.pickled and not trusted:
+        raise UntrustedError(f"turning this {record.type} into {format} would run code that came with it")
+    return load(record.codec).export(record, checked(record, read), stem, format)
+
+
+def identify(path: str | Path) -> list[Digest]:
+    """Return the digests that a file on disk may be known under; nothing is unpickled."""
+    from linea.values.files import logical
+
+    return list(dict.fromkeys([digest_file(path), *logical(Path(path))]))
+
+
+def checked(record: ValueRecord, read: ReadPart) -> ReadPart:
+    """Return `read` with every part's bytes held against the record."""
+    expected = {part.path: part for part in record.parts}
+
+    def read_checked(path: str) -> bytes:
+        part = expected.get(path)
+        if part is None:
+            raise DamagedStoreError(f"the value has no part {path!r}")
+        data = read(path)
+        if len(data) != part.size or digest_bytes(data) != part.digest:
+            raise DamagedStoreError(
+                f"part {path!r} of the value isn't what was stored", hint="run `linea fsck`"
+            )
+        return data
+
+    return read_checked
+
+
+def _refuse(value: object) -> None:
+    for known in map(class_name, type(value).__mro__):
+        if known in HINTS:
+            what, hint = HINTS[known]
+            raise UnstorableError(f"{what} can't be stored", hint=hint)
+    what = refusal(value)
+    if what is None and isinstance(value, Iterator) and not isinstance(value, type):
+        what = "an iterator"
+    if what is not None:
+        raise UnstorableError(
+            f"{what} can't be stored ({class_name(type(value))})",
+            hint="save what it gives, such as list(it), instead" if isinstance(value, Iterator) else "save what it was made from, or what it gives, instead",
+        )
+
+
+# --------------------------------------------------------------------------------- the registry
+
+
+def codec_of(value: object) -> Codec:
+    """Return the codec that stores a value: plain data as JSON, what no other knows as a pickle."""
+    known = codec_name(type(value))
+    if known is not None:
+        return load(known)
+    from linea.values import plain
+
+    return load("json" if plain.is_plain(value) else "pickle")
+
+
+@cache
+def codec_name(kind: type) -> str | None:
+    """Return the name of the codec that knows a class."""
+    own = class_name(kind)
+    names = [class_name(base) for base in kind.__mro__]
+    if own in _entry_points():
+        return own
+    if own in EXACT:
+        return EXACT[own]
+    return next((FAMILIES[n] for n in names if n in FAMILIES), None)
+
+
+@cache
+def digester(kind: type) -> Callable[[Any, Of], bytes] | None:
+    """Return what gives the hash of a class's values, where a codec knows better than pickling."""
+    known = codec_name(kind)
+    if known is not None and known not in ("model", "pickle"):
+        return load(known).digest
+    if any(class_name(base) == "numpy.generic" for base in kind.__mro__):
+        from linea.values.arrays import scalar_digest
+
+        return scalar_digest
+    if any(class_name(base) == "numpy.dtype" for base in kind.__mro__):
+        from linea.values.arrays import dtype_digest
+
+        return dtype_digest
+    inherited = [EXACT[n] for n in map(class_name, kind.__mro__) if n in EXACT]
+    if inherited and inherited[0] in ("pandas", "array"):
+        from linea.values.objects import subclass_digest
+
+        return subclass_digest
+    return None
+
+
+@cache
+def load(codec: str) -> Codec:
+    """Return the codec of this name, imported now."""
+    if codec in CODECS:
+        module, _, attribute = CODECS[codec].partition(":")
+        return cast(Codec, getattr(importlib.import_module(module), attribute))
+    if codec in _entry_points():
+        return cast(Codec, _entry_points()[codec].load())
+    raise NewerStoreError(
+        f"no codec named {codec!r} is installed",
+        hint="update linea, or install the package that brings it",
+    )
+
+
+@cache
+def _entry_points() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+# -------------------------------------------------------------------------- building a record
+
+
+def build(
+    value: object,
+    *,
+    kind: str,
+    codec: str,
+    parts: Mapping[str, bytes],
+    text: str,
+    summary: Mapping[str, Any] | None = None,
+    digest: bytes | None = None,
+    preview: Preview | None = None,
+    **fields: Any,
+) -> Encoded:
+    """Return the Encoded of a value from its parts and what is to be said of it."""
+    raw = of_value(value) if digest is None else digest
+    record = ValueRecord(
+        kind=kind,
+        type=public_name(type(value)),
+        digest=name(raw),
+        codec=codec,
+        parts=tuple(Part(path, len(data), digest_bytes(data)) for path, data in parts.items()),
+        summary={**(summary or {}), "size": sum(map(len, parts.values())), "text": text},
+        **fields,
+    )
+    return Encoded(record, dict(parts), preview)
+
+
+def public_name(kind: type) -> str:
+    """Return the name that a person knows a class by: `pandas.DataFrame` in any pandas."""
+    own = class_name(kind)
+    if own.startswith("builtins."):
+        return kind.__qualname__
+    root = own.partition(".")[0]
+    if root in ("pandas", "polars", "pyarrow", "numpy"):
+        return f"{root}.{kind.__qualname__}"
+    return own
+
+
+__all__ = [
+    "CODECS",
+    "Codec",
+    "build",
+    "checked",
+    "codec_name",
+    "codec_of",
+    "decode",
+    "digest",
+    "encode",
+    "encode_path",
+    "export",
+    "finish",
+    "identify",
+    "load",
+]

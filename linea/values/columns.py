@@ -1,0 +1,307 @@
+"""Hashes of columns: Arrow and numpy data into the same 16 bytes for the same logical values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from linea.values.arrays import canonical
+from linea.values.digest import Of, join, number, text_bytes
+
+ROWS = 1 << 15
+"""Rows taken at a time: a block stays in the processor's cache."""
+
+NAMES = {"halffloat": "float16", "float": "float32", "double": "float64", "date32[day]": "date32", "date64[ms]": "date64"}
+
+
+def column_hash(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> bytes:
+    """Return the hash of a column given in chunks, however it is cut and laid out."""
+    column = Column(type, of)
+    for chunk in chunks:
+        column.update(chunk)
+    return column.finish()
+
+
+def numpy_column_hash(values: np.ndarray[Any, Any]) -> bytes:
+    """Return the hash of a column of numpy numbers, the same as of the Arrow column without nulls."""
+    column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
+    for start in range(0, len(values), ROWS):
+        column.numbers(values[start : start + ROWS])
+    return column.finish()
+
+
+def masked_column_hash(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bytes:
+    """Return the hash of a column of numpy numbers some of which are null."""
+    column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
+    for start in range(0, len(values), ROWS):
+        block = valid[start : start + ROWS]
+        nulls = len(block) - int(np.count_nonzero(block))
+        column.rows(len(block), nulls, block)
+        column.numbers(values[start : start + ROWS], block if nulls else None, counted=True)
+    return column.finish()
+
+
+def _no_objects(value: object) -> bytes:
+    raise AssertionError("a column of numbers holds no objects")
+
+
+def logical(type: pa.DataType) -> pa.DataType:
+    """Return the type that differs from `type` in no value: encodings and widths removed."""
+    kinds = pa.types
+    if kinds.is_dictionary(type) or kinds.is_run_end_encoded(type):
+        return logical(type.value_type)
+    if kinds.is_string(type) or kinds.is_string_view(type):
+        return pa.large_string()
+    if kinds.is_binary(type) or kinds.is_binary_view(type):
+        return pa.large_binary()
+    if kinds.is_decimal(type):
+        return pa.decimal128(type.precision, type.scale) if type.precision <= 38 else pa.decimal256(type.precision, type.scale)
+    return type
+
+
+class Column:
+    """A column's hash in the making: validity, lengths and data in streams of their own."""
+
+    def __init__(self, type: pa.DataType, of: Of) -> None:
+        self.type = logical(type)
+        self.of = of
+        self.count = self.nulls = self.bytes = 0
+        self.validity, self.lengths, self.data = (xxhash.xxh3_128() for _ in range(3))
+        kinds = pa.types
+        self.kids: list[Column] = []
+        self.names: list[str] = []
+        if kinds.is_struct(self.type):
+            fields = [self.type.field(i) for i in range(self.type.num_fields)]
+            self.kids = [Column(field.type, of) for field in fields]
+            self.names = [field.name for field in fields]
+        elif _is_list(self.type) or kinds.is_fixed_size_list(self.type):
+            self.kids = [Column(self.type.value_type, of)]
+        elif kinds.is_map(self.type):
+            self.kids = [Column(self.type.key_type, of), Column(self.type.item_type, of)]
+        elif isinstance(self.type, pa.BaseExtensionType):
+            self.kids = [Column(self.type.storage_type, of)]
+
+    # ------------------------------------------------------------------------------- rows
+
+    def update(self, array: pa.Array) -> None:
+        """Add a chunk."""
+        array = self._plain(array)
+        kids = pa.types
+        if isinstance(self.type, pa.BaseExtensionType):
+            self.count += len(array)
+            self.kids[0].update(array.storage)
+        elif kids.is_null(self.type):
+            self.count += len(array)
+        elif kids.is_large_string(self.type) or kids.is_large_binary(self.type):
+            self._texts(array)
+        elif kids.is_struct(self.type):
+            self._validity(array)
+            for kid, values in zip(self.kids, array.flatten(), strict=True):
+                kid.update(values)
+        elif _is_list(self.type):
+            self._lists(array)
+        elif kids.is_map(self.type):
+            self._maps(array)
+        elif kids.is_fixed_size_list(self.type):
+            self._validity(array)
+            dense = array.drop_null() if array.null_count else array
+            size = self.type.list_size
+            self.kids[0].update(dense.values.slice(dense.offset * size, len(dense) * size))
+        elif kids.is_union(self.type):
+            self.count += len(array)
+            self.data.update(self.of(array.to_pylist()))
+        else:
+            for start in range(0, len(array), ROWS):
+                self._fixed(array.slice(start, ROWS))
+
+    def _plain(self, array: pa.Array) -> pa.Array:
+        """Return a chunk with its encoding removed."""
+        kinds = pa.types
+        if kinds.is_run_end_encoded(array.type):
+            array = pc.run_end_decode(array)
+        while kinds.is_dictionary(array.type):
+            array = array.dictionary.take(array.indices)
+        if kinds.is_string(array.type) or kinds.is_binary(array.type):
+            return array
+        if array.type != self.type and not kinds.is_nested(array.type):
+            array = array.cast(self.type)
+        if kinds.is_list_view(array.type) or kinds.is_large_list_view(array.type):
+            array = array.cast(pa.large_list(array.type.value_field))
+        return array
+
+    def rows(self, count: int, nulls: int, valid: np.ndarray[Any, Any] | None) -> None:
+        """Count rows; their validity is kept from the first null on, with what came before it."""
+        if nulls and not self.nulls:
+            for start in range(0, self.count, ROWS):
+                self.validity.update(_ONES[: min(ROWS, self.count - start)])
+        self.count += count
+        self.nulls += nulls
+        if self.nulls:
+            if nulls and valid is not None:
+                self.validity.update(np.ascontiguousarray(valid).view(np.uint8))
+            else:
+                for start in range(0, count, ROWS):
+                    self.validity.update(_ONES[: min(ROWS, count - start)])
+
+    def _validity(self, array: pa.Array) -> np.ndarray[Any, Any] | None:
+        """Count an array's rows and return which are valid, or None where all are."""
+        if not array.null_count:
+            self.rows(len(array), 0, None)
+            return None
+        valid = bits(array.buffers()[0], array.offset, len(array))
+        self.rows(len(array), array.null_count, valid)
+        return valid
+
+    def _fixed(self, array: pa.Array) -> None:
+        valid = self._validity(array)
+        kind = array.type
+        if pa.types.is_boolean(kind):
+            values = bits(array.buffers()[1], array.offset, len(array))
+        else:
+            width = kind.bit_width // 8
+            dtype = _DTYPES.get(str(kind)) or np.dtype(f"V{width}")
+            values = np.frombuffer(array.buffers()[1], dtype=np.uint8)[array.offset * width : (array.offset + len(array)) * width]
+            values = values.view(dtype) if width else values
+        self.numbers(values, valid, counted=True)
+
+    def numbers(self, values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any] | None = None, *, counted: bool = False) -> None:
+        """Add a block of fixed-width values; those of null rows count as zeros."""
+        if not counted:
+            self.rows(len(values), 0, None)
+        if not values.flags.c_contiguous:
+            values = np.ascontiguousarray(values)
+        if valid is not None:
+            values = _zeroed(values, valid)
+        self.data.update(canonical(values))
+
+    def _texts(self, array: pa.Array) -> None:
+        valid = self._validity(array)
+        offsets, data = _offsets(array)
+        if valid is not None and _hidden(offsets, valid):
+            empty = "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else b""
+            offsets, data = _offsets(pc.fill_null(array, pa.scalar(empty, array.type)))
+        for start in range(0, len(array), ROWS):
+            piece = offsets[start : start + ROWS + 1]
+            self.lengths.update(np.subtract(piece[1:], piece[:-1]).astype(np.uint32, copy=False))
+        self.bytes += int(offsets[-1] - offsets[0])
+        if data is not None:
+            self.data.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
+
+    def _lists(self, array: pa.Array) -> None:
+        self._validity(array)
+        if array.null_count:
+            # A null's length is None; counted as 0.
+            lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+        else:
+            offsets = array.offsets.to_numpy()
+            lengths = np.subtract(offsets[1:], offsets[:-1])
+        self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)))
+        self.kids[0].update(array.flatten())
+
+    def _maps(self, array: pa.Array) -> None:
+        # keys and items ignore the offset of a slice: a copy has none.
+        array = array.take(pa.array(np.arange(len(array))))
+        self._validity(array)
+        offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)[: len(array) + 1] if len(array) else np.zeros(1, np.int32)
+        self.lengths.update(np.subtract(offsets[1:], offsets[:-1]).astype(np.uint32))
+        size = int(offsets[-1] - offsets[0])
+        for kid, values in zip(self.kids, (array.keys, array.items), strict=True):
+            kid.update(values.slice(int(offsets[0]), size))
+
+    # ------------------------------------------------------------------------------- result
+
+    def name(self) -> bytes:
+        """Return the canonical name of the column's type, without its children."""
+        kinds = pa.types
+        if kinds.is_large_string(self.type):
+            return b"utf8"
+        if kinds.is_large_binary(self.type):
+            return b"binary"
+        if kinds.is_struct(self.type):
+            return b"struct"
+        if _is_list(self.type):
+            return b"list"
+        if kinds.is_map(self.type):
+            return b"map"
+        if kinds.is_fixed_size_list(self.type):
+            return f"list[{self.type.list_size}]".encode()
+        if kinds.is_decimal(self.type):
+            return f"decimal({self.type.precision},{self.type.scale})".encode()
+        if isinstance(self.type, pa.ExtensionType | pa.BaseExtensionType):
+            return _extension_name(self.type)
+        shown = str(self.type)
+        return text_bytes(NAMES.get(shown, shown))
+
+    def finish(self) -> bytes:
+        """Return the hash of all rows added."""
+        parts: list[bytes] = []
+        for index, kid in enumerate(self.kids):
+            parts += [text_bytes(self.names[index]) if self.names else b"", kid.finish()]
+        return join(
+            "column",
+            self.name(),
+            number(self.count),
+            number(self.nulls),
+            number(self.bytes),
+            self.validity.digest(),
+            self.lengths.digest(),
+            self.data.digest(),
+            *parts,
+        )
+
+
+_ONES = np.ones(ROWS, dtype=np.uint8)
+_DTYPES = {
+    "halffloat": np.dtype("<f2"), "float": np.dtype("<f4"), "double": np.dtype("<f8"),
+    **{f"{sign}int{width}": np.dtype(f"<{sign or 'i'}{width // 8}") for sign in ("", "u") for width in (8, 16, 32, 64)},
+}  # fmt: skip
+
+
+def _is_list(type: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(kinds.is_list(type) or kinds.is_large_list(type) or kinds.is_list_view(type) or kinds.is_large_list_view(type))
+
+
+def bits(buffer: pa.Buffer, offset: int, count: int) -> np.ndarray[Any, Any]:
+    """Return a bitmap's bits from `offset` on as bytes 0 and 1."""
+    first = offset // 8
+    raw = np.frombuffer(buffer, dtype=np.uint8)[first : math.ceil((offset + count) / 8)]
+    return np.unpackbits(raw, bitorder="little")[offset - first * 8 :][:count]
+
+
+def _zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a copy with zeros where `valid` is 0, whatever bits were there."""
+    width = values.dtype.itemsize
+    whole = valid.view(bool)
+    if width in (1, 2, 4, 8):
+        words = values.view(f"u{width}")
+        return (words * valid.view(np.uint8)).view(values.dtype)
+    copy = values.copy()
+    copy[~whole] = np.zeros((), values.dtype)
+    return copy
+
+
+def _offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
+    """Return the offsets of a text array's rows, and the bytes that they point into."""
+    _, offsets, data = array.buffers()
+    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    if offsets is None or not len(array):
+        return np.zeros(1, np.int64), None
+    whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)
+    return whole[array.offset : array.offset + len(array) + 1], data
+
+
+def _hidden(offsets: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bool:
+    """Say whether null rows have bytes, which don't count."""
+    return bool(((offsets[1:] != offsets[:-1]) & (valid == 0)).any())
+
+
+def _extension_name(type: Any) -> bytes:
+    extra = type.__arrow_ext_serialize__() if hasattr(type, "__arrow_ext_serialize__") else str(type).encode()
+    return b"extension:" + text_bytes(type.extension_name) + b":" + extra

@@ -1,0 +1,556 @@
+"""Logical digests: any value into 128 bits that equal values share.
+
+The algorithm is written down in `docs/values-format.md`, with test vectors.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import datetime
+import decimal
+import enum
+import io
+import struct
+import sys
+import types
+import uuid
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import xxhash
+
+from linea.errors import UnstorableError
+from linea.model import Digest
+
+DOMAIN = b"linea:1:"
+PREFIX = "xxh3:1:"
+NAN = struct.pack("<d", float("nan"))
+SHORT = 64
+BLOCK = 1 << 20
+
+Of = Callable[[object], bytes]
+"""Gives the code of a value: equal values have equal codes."""
+
+
+def join(tag: str, *parts: bytes) -> bytes:
+    """Return the 16-byte hash of `parts`, each under its length, in the domain `tag`."""
+    state = xxhash.xxh3_128(_sized(DOMAIN + tag.encode()))
+    for part in parts:
+        state.update(_sized(part))
+    return state.digest()
+
+
+def number(value: int) -> bytes:
+    """Return a count as 8 bytes."""
+    return value.to_bytes(8, "little")
+
+
+def name(raw: bytes) -> Digest:
+    """Return 16 hash bytes as a versioned digest."""
+    return Digest(PREFIX + raw.hex())
+
+
+def digest_bytes(data: bytes) -> Digest:
+    """Return the digest of raw bytes, such as a part's or a file's."""
+    return name(xxhash.xxh3_128_digest(data))
+
+
+def digest_file(path: str | Path) -> Digest:
+    """Return the digest of a file's bytes, or of a folder's names and files' bytes."""
+    path = Path(path)
+    if not path.is_dir():
+        return name(_file_hash(path))
+    from linea.values.files import walk
+
+    return folder_digest((entry.name, _file_hash(entry.path)) for entry in walk(path).files)
+
+
+def folder_digest(files: Iterable[tuple[str, bytes]]) -> Digest:
+    """Return the digest of a folder from its files' relative names and hashes."""
+    parts: list[bytes] = []
+    for relative, raw in sorted(files):
+        parts += [text_bytes(relative), raw]
+    return name(join("folder", *parts))
+
+
+def _file_hash(path: Path) -> bytes:
+    state = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            state.update(block)
+    return state.digest()
+
+
+def of_value(value: object) -> bytes:
+    """Return the 16 hash bytes of any value; raise UnstorableError where it has none."""
+    return finish(Walk().of(value))
+
+
+def finish(code: bytes) -> bytes:
+    """Return the hash that a code stands for: its own if it holds one."""
+    return code[1:] if code[:1] == b"#" else join("atom", code)
+
+
+def text_bytes(text: str) -> bytes:
+    """Return UTF-8 bytes, lone surrogates kept."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _sized(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "little") + part
+
+
+# ------------------------------------------------------------------------------------- atoms
+
+
+def _int(value: int) -> bytes:
+    raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return b"i" + raw if len(raw) <= SHORT else b"#" + join("int", raw)
+
+
+def _float(value: float) -> bytes:
+    return b"d" + (struct.pack("<d", value) if value == value else NAN)
+
+
+def _str(value: str) -> bytes:
+    raw = text_bytes(value)
+    return b"s" + raw if len(raw) <= SHORT else b"#" + join("str", raw)
+
+
+def _bytes(value: bytes) -> bytes:
+    return b"b" + value if len(value) <= SHORT else b"#" + join("bytes", value)
+
+
+ATOMS: Mapping[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"n",
+    bool: lambda value: b"t" if value else b"f",
+    type(...): lambda _: b"e",
+    type(NotImplemented): lambda _: b"N",
+    int: _int,
+    float: _float,
+    complex: lambda value: b"c" + _float(value.real)[1:] + _float(value.imag)[1:],
+    str: _str,
+    bytes: _bytes,
+    bytearray: lambda value: b"#" + join("bytearray", bytes(value)),
+    memoryview: lambda value: b"#" + join("memoryview", value.tobytes()),
+}
+
+
+# -------------------------------------------------------------------------------- containers
+
+REFUSED: Mapping[str, str] = {
+    "builtins.generator": "a generator",
+    "builtins.coroutine": "a coroutine",
+    "builtins.async_generator": "an async generator",
+    "_thread.lock": "a lock",
+    "_thread.RLock": "a lock",
+    "_thread._local": "thread-local data",
+    "threading.Thread": "a thread",
+    "socket.socket": "a socket",
+    "_io._IOBase": "an open file",
+    "builtins.frame": "a stack frame",
+    "builtins.traceback": "a traceback",
+    "subprocess.Popen": "a running process",
+    "concurrent.futures._base.Executor": "a pool of workers",
+    "concurrent.futures._base.Future": "a result that is still being computed",
+    "sqlite3.Connection": "a database connection",
+    "sqlite3.Cursor": "a database cursor",
+    "weakref.ReferenceType": "a weak reference",
+}
+
+# What a library notes about itself in a fitted estimator isn't part of the model.
+NOTES = frozenset({"_sklearn_version", "_n_threads"})
+
+# What Python adds to every class, and what can't be told from its source.
+CLASS_NOISE = frozenset(
+    {
+        "__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__",
+        "_abc_impl", "__annotations__", "__annotate__", "__annotate_func__",
+        "__annotations_cache__", "__abstractmethods__",
+    }
+)  # fmt: skip
+
+
+def class_name(kind: type) -> str:
+    """Return a class's qualified name, `pandas.DataFrame`."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def refusal(value: object) -> str | None:
+    """Say what a value is, if it is of a kind that is never stored."""
+    if isinstance(value, io.BytesIO | io.StringIO):
+        return None
+    return next((REFUSED[n] for n in map(class_name, type(value).__mro__) if n in REFUSED), None)
+
+
+class Walk:
+    """One computation of a code: a Merkle tree over the value's parts.
+
+    What is shared and what is a copy makes no difference, except inside a cycle.
+    """
+
+    def __init__(self) -> None:
+        self._done: dict[int, tuple[object, bytes]] = {}
+        self._stack: dict[int, int] = {}
+        self._entangled: dict[int, tuple[object, int]] = {}
+        self._lowest = sys.maxsize
+        self._count = 0
+        self._trail: list[str] = []
+
+    def of(self, value: object) -> bytes:
+        """Return the code of `value`."""
+        atom = ATOMS.get(type(value))
+        if atom is not None:
+            return atom(value)
+        key = id(value)
+        done = self._done.get(key)
+        if done is not None:
+            return done[1]
+        depth = self._stack.get(key)
+        if depth is not None:
+            self._lowest = min(self._lowest, depth)
+            return b"^" + number(len(self._stack) - depth)
+        entangled = self._entangled.get(key)
+        if entangled is not None:
+            # Part of a cycle that is still open: without this, its paths would be walked one by one.
+            self._lowest = 0
+            return b"@" + number(self._count - entangled[1])
+        return self._visit(value, key)
+
+    def _visit(self, value: object, key: int) -> bytes:
+        depth = len(self._stack)
+        self._stack[key] = depth
+        self._count += 1
+        count = self._count
+        outer, self._lowest = self._lowest, sys.maxsize
+        try:
+            code = b"#" + self._compute(value)
+        except RecursionError:
+            raise UnstorableError(
+                f"{self._place(value)} is nested too deeply",
+                hint="save the data it is made of instead, as a table or a flat list",
+            ) from None
+        finally:
+            del self._stack[key]
+        if self._lowest >= depth:
+            self._done[key] = (value, code)
+        else:
+            self._entangled[key] = (value, count)
+            outer = min(outer, self._lowest)
+        self._lowest = outer
+        return code
+
+    def _compute(self, value: object) -> bytes:
+        handler = HANDLERS.get(type(value))
+        if handler is not None:
+            return handler(self, value)
+        from linea.values import codec
+
+        found = codec.digester(type(value))
+        if found is not None:
+            return found(value, self.of)
+        if isinstance(value, enum.Enum):
+            return join("enum", self.of(type(value)), text_bytes(value.name or repr(value.value)))
+        if isinstance(value, PurePath):
+            return join("path", text_bytes(type(value).__name__), text_bytes(str(value)))
+        if isinstance(value, type):
+            return self._class(value)
+        return self._reduced(value)
+
+    def under(self, step: str, value: object) -> bytes:
+        """Return the code of a part, remembering the way to it for error messages."""
+        self._trail.append(step)
+        code = self.of(value)
+        self._trail.pop()
+        return code
+
+    def items(self, values: list[Any] | tuple[Any, ...]) -> tuple[bytes, bytes, bytes]:
+        """Return a sequence's form, length and content; plain ones are taken in one piece."""
+        kinds = set(map(type, values))
+        count = number(len(values))
+        if len(kinds) == 1:
+            packed = PACKED.get(kinds.pop())
+            raw = packed(values) if packed else None
+            if raw is not None:
+                return raw[0], count, raw[1]
+        codes = []
+        for index, value in enumerate(values):
+            atom = ATOMS.get(type(value))
+            codes.append(_sized(atom(value) if atom else self.under(f"[{index}]", value)))
+        return b"any", count, b"".join(codes)
+
+    def mapping(self, pairs: Mapping[Any, Any]) -> tuple[bytes, ...]:
+        """Return the keys and values of a mapping in its order."""
+        keys = list(pairs)
+        codes = []
+        for key, value in pairs.items():
+            atom = ATOMS.get(type(value))
+            codes.append(_sized(atom(value) if atom else self.under(_key_step(key), value)))
+        return (*self.items(keys), b"".join(codes))
+
+    def state(self, state: object) -> bytes:
+        """Return the code of an instance's state: the order of attributes doesn't count."""
+        if type(state) is tuple and len(state) == 2 and all(type(s) is dict for s in state):
+            return join("states", self.state(state[0]), self.state(state[1]))
+        if type(state) is not dict or not all(type(key) is str for key in state):
+            return finish(self.of(state))
+        parts = []
+        for key in sorted(state):
+            if key not in NOTES:
+                parts += [text_bytes(key), self.under(f".{key}", state[key])]
+        return join("state", *parts)
+
+    def _reduced(self, value: object) -> bytes:
+        kind = type(value)
+        reduced = self._reduce(value)
+        if isinstance(reduced, str):
+            return join("global", text_bytes(str(getattr(value, "__module__", None) or kind.__module__)), text_bytes(reduced))
+        if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
+            raise self._unstorable(value, "it can't be pickled")
+        function, arguments, state, listed, pairs, setter = (*reduced, *(None,) * (6 - len(reduced)))
+        return join(
+            "object",
+            self.of(function),
+            self.under("", tuple(arguments)),
+            b"" if state is None else self.state(state),
+            b"" if listed is None else self.of(list(listed)),
+            b"" if pairs is None else self.of(dict(pairs)),
+            b"" if setter is None else self.of(setter),
+        )
+
+    def _reduce(self, value: object) -> Any:
+        what = refusal(value)
+        if what is not None:
+            raise self._unstorable(value, f"it is {what}", kind=False)
+        reducer = copyreg.dispatch_table.get(type(value))
+        try:
+            return reducer(value) if reducer else value.__reduce_ex__(4)
+        except (UnstorableError, RecursionError):
+            raise
+        except Exception as error:
+            raise self._unstorable(value, str(error) or type(error).__name__) from error
+
+    def _unstorable(self, value: object, why: str, *, kind: bool = True) -> UnstorableError:
+        hint = "save what it was made from, or what it gives, instead"
+        return UnstorableError(f"{self._place(value)} can't be stored: {why}", hint=hint)
+
+    def _place(self, value: object) -> str:
+        trail = "".join(self._trail)
+        of = f"the value's {trail.lstrip('.')}" if trail else "the value"
+        return f"{of} ({class_name(type(value))})"
+
+    # ------------------------------------------------------------------------ code objects
+
+    def _class(self, kind: type) -> bytes:
+        if importable(kind):
+            return join("global", text_bytes(kind.__module__), text_bytes(kind.__qualname__))
+        members = {
+            key: member
+            for key, member in vars(kind).items()
+            if key not in CLASS_NOISE
+            and not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType)
+        }
+        return join(
+            "class",
+            text_bytes(kind.__qualname__),
+            self.of(type(kind)),
+            self.of(kind.__bases__),
+            self.state(members),
+        )
+
+    def function(self, value: types.FunctionType) -> bytes:
+        """Return a function's code: its name where it can be imported, else what it does."""
+        if importable(value):
+            return join("global", text_bytes(value.__module__), text_bytes(value.__qualname__))
+        names = sorted(_global_names(value.__code__) & value.__globals__.keys())
+        return join(
+            "function",
+            text_bytes(value.__name__),
+            self.of(value.__code__),
+            self.of(value.__defaults__),
+            self.of(value.__kwdefaults__),
+            self.of(tuple(map(_cell, value.__closure__ or ()))),
+            self.state({key: value.__globals__[key] for key in names}),
+            self.state(vars(value)),
+        )
+
+    def code(self, value: types.CodeType) -> bytes:
+        """Return a code object's code: where it was written doesn't count."""
+        return join(
+            "code",
+            value.co_code,
+            number(value.co_flags),
+            number(value.co_argcount),
+            number(value.co_posonlyargcount),
+            number(value.co_kwonlyargcount),
+            self.of(value.co_consts),
+            self.of(value.co_names),
+            self.of(value.co_varnames),
+            self.of(value.co_freevars),
+            self.of(value.co_cellvars),
+        )
+
+
+def importable(value: Any) -> bool:
+    """Say whether another process gets the same object by importing it."""
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str) or module in ("__main__", "__mp_main__"):
+        return False
+    found: Any = sys.modules.get(module)
+    for step in value.__qualname__.split("."):
+        found = getattr(found, step, None)
+    return found is value
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_global_names, inner))
+
+
+def _cell(cell: Any) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ...
+
+
+def _key_step(key: object) -> str:
+    return f"[{key!r}]" if type(key) in ATOMS else f"[{type(key).__name__}]"
+
+
+# --------------------------------------------------------------------------- packed sequences
+
+
+def _pack_floats(values: Any) -> tuple[bytes, bytes]:
+    import numpy as np
+
+    raw = np.array(values, dtype="<f8")
+    raw[np.isnan(raw)] = np.nan
+    return b"float", raw.tobytes()
+
+
+def _pack_ints(values: Any) -> tuple[bytes, bytes] | None:
+    try:
+        raw = array("q", values)
+    except OverflowError:
+        return None
+    if sys.byteorder == "big":
+        raw.byteswap()
+    return b"int", raw.tobytes()
+
+
+def _pack_texts(values: Any) -> tuple[bytes, bytes]:
+    lengths = array("Q", map(len, values))
+    if sys.byteorder == "big":
+        lengths.byteswap()
+    return b"str", lengths.tobytes() + text_bytes("".join(values))
+
+
+PACKED: Mapping[type, Callable[[Any], tuple[bytes, bytes] | None]] = {
+    float: _pack_floats,
+    int: _pack_ints,
+    str: _pack_texts,
+}
+"""How a sequence of one plain type is taken in one piece."""
+
+
+# -------------------------------------------------------------------------------- known types
+
+
+def _set(tag: str) -> Callable[[Walk, Any], bytes]:
+    def digest(walk: Walk, value: Any) -> bytes:
+        return join(tag, *sorted(map(walk.of, value)))
+
+    return digest
+
+
+def _zone(zone: Any) -> bytes:
+    """Return the code of a time zone that has a name or a fixed offset."""
+    kind = class_name(type(zone))
+    if kind in ("zoneinfo.ZoneInfo", "backports.zoneinfo.ZoneInfo") and zone.key:
+        return text_bytes("zone:" + zone.key)
+    return b""
+
+
+def _time(tag: str) -> Callable[[Walk, Any], bytes]:
+    def digest(walk: Walk, value: Any) -> bytes:
+        zone = walk.of(value.tzinfo)
+        plain = value.replace(tzinfo=None, fold=0).isoformat()
+        return join(tag, plain.encode(), number(value.fold), zone)
+
+    return digest
+
+
+def _zoneinfo(walk: Walk, value: Any) -> bytes:
+    if value.key:
+        return join("zone", text_bytes(value.key))
+    return walk._reduced(value)
+
+
+def _timezone(_: Walk, value: datetime.timezone) -> bytes:
+    offset = value.utcoffset(None)
+    return join("offset", str(offset // datetime.timedelta(microseconds=1)).encode(), text_bytes(value.tzname(None)))
+
+
+def _plain(tag: str, show: Callable[[Any], str]) -> Callable[[Walk, Any], bytes]:
+    def digest(_: Walk, value: Any) -> bytes:
+        return join(tag, text_bytes(show(value)))
+
+    return digest
+
+
+def _bound(walk: Walk, value: Any) -> bytes:
+    return join("method", walk.of(value.__self__), text_bytes(value.__name__))
+
+
+def _builtin(walk: Walk, value: Any) -> bytes:
+    owner = value.__self__
+    if owner is None or isinstance(owner, types.ModuleType):
+        return join("global", text_bytes(value.__module__ or ""), text_bytes(value.__qualname__))
+    return _bound(walk, value)
+
+
+HANDLERS: dict[type, Callable[[Walk, Any], bytes]] = {
+    list: lambda walk, value: join("list", *walk.items(value)),
+    tuple: lambda walk, value: join("tuple", *walk.items(value)),
+    dict: lambda walk, value: join("dict", *walk.mapping(value)),
+    set: _set("set"),
+    frozenset: _set("frozenset"),
+    range: _plain("range", lambda r: f"{r.start},{r.stop},{r.step}"),
+    slice: lambda walk, value: join("slice", *map(walk.of, (value.start, value.stop, value.step))),
+    datetime.date: _plain("date", lambda d: d.isoformat()),
+    datetime.datetime: _time("datetime"),
+    datetime.time: _time("time"),
+    datetime.timedelta: _plain("timedelta", lambda d: f"{d.days},{d.seconds},{d.microseconds}"),
+    datetime.timezone: _timezone,
+    decimal.Decimal: _plain("decimal", str),
+    uuid.UUID: _plain("uuid", str),
+    types.FunctionType: Walk.function,
+    types.CodeType: Walk.code,
+    types.MethodType: _bound,
+    types.BuiltinFunctionType: _builtin,
+    types.MethodWrapperType: _bound,
+    types.ModuleType: _plain("module", lambda module: module.__name__),
+    types.MappingProxyType: lambda walk, value: join("mappingproxy", *walk.mapping(value)),
+    types.WrapperDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
+    types.MethodDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
+    types.ClassMethodDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
+    staticmethod: lambda walk, value: join("staticmethod", walk.of(value.__func__)),
+    classmethod: lambda walk, value: join("classmethod", walk.of(value.__func__)),
+    property: lambda walk, value: join("property", *map(walk.of, (value.fget, value.fset, value.fdel))),
+    type({}.keys()): lambda walk, value: join("dict_keys", *walk.items(list(value))),
+    type({}.values()): lambda walk, value: join("dict_values", *walk.items(list(value))),
+    type({}.items()): lambda walk, value: join("dict_items", *walk.items(list(value))),
+}
+"""How values of these exact types are taken; any other type goes by codec or by its reduction."""
+
+
+def _register_zoneinfo() -> None:
+    from zoneinfo import ZoneInfo
+
+    HANDLERS[ZoneInfo] = _zoneinfo
+
+
+_register_zoneinfo()

@@ -1,0 +1,242 @@
+"""Files and folders on disk ⇄ their bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import xxhash
+
+from linea.errors import UnstorableError
+from linea.model import Digest, Encoded, Preview, ReadPart, ValueRecord
+from linea.values import codec
+from linea.values.digest import Of, finish, folder_digest, name, of_value
+from linea.values.preview import count, text_preview
+
+PICTURE_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a folder: its name relative to it, and where it lies."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What a folder holds."""
+
+    files: tuple[Entry, ...]
+    empty: tuple[str, ...]
+    """Folders with nothing in them."""
+
+
+def walk(folder: Path) -> Tree:
+    """Return a folder's files by name, links followed; refuse what has no bytes."""
+    files: list[Entry] = []
+    empty: list[str] = []
+
+    def visit(place: Path, prefix: str, above: frozenset[str]) -> None:
+        real = os.path.realpath(place)
+        if real in above:
+            raise UnstorableError(f"the folder {place} contains itself through a link")
+        found = sorted(place.iterdir())
+        if not found and prefix:
+            empty.append(prefix.rstrip("/"))
+        for path in found:
+            inner = f"{prefix}{path.name}"
+            if path.is_dir():
+                visit(path, inner + "/", above | {real})
+            elif path.is_file():
+                files.append(Entry(inner, path))
+            else:
+                raise UnstorableError(f"{path} is neither a file nor a folder", hint="remove it, or save the files one by one")
+
+    visit(folder, "", frozenset())
+    return Tree(tuple(files), tuple(empty))
+
+
+def encode_path(path: Path) -> Encoded:
+    """Return the bytes and record of a file or folder on disk."""
+    if path.is_dir():
+        return _encode_folder(path)
+    if not path.exists():
+        raise UnstorableError(f"there is no file {str(path)!r}")
+    if not path.is_file():
+        raise UnstorableError(f"{str(path)!r} is neither a file nor a folder")
+    data = _read(path)
+    return codec.build(
+        path,
+        kind="file",
+        codec="file",
+        parts={"content": data},
+        text=f"file {path.name}, {count(len(data), 'byte')}",
+        summary={"path": str(path)},
+        digest=xxhash.xxh3_128_digest(data),
+        details={"name": path.name, "executable": _executable(path)},
+        preview=_file_preview(path.name, data),
+    )
+
+
+def _encode_folder(path: Path) -> Encoded:
+    tree = walk(path)
+    parts = {f"files/{index}": _read(entry.path) for index, entry in enumerate(tree.files)}
+    hashed = ((entry.name, xxhash.xxh3_128_digest(parts[f"files/{i}"])) for i, entry in enumerate(tree.files))
+    label = path.resolve().name
+    total = sum(map(len, parts.values()))
+    return codec.build(
+        path,
+        kind="folder",
+        codec="folder",
+        parts=parts,
+        text=f"folder {label}, {count(len(tree.files), 'file')}, {count(total, 'byte')}",
+        summary={"path": str(path), "files": len(tree.files)},
+        digest=bytes.fromhex(folder_digest(hashed).rpartition(":")[2]),
+        details={
+            "name": label,
+            "files": [
+                {"name": entry.name, "part": f"files/{index}", "executable": _executable(entry.path)}
+                for index, entry in enumerate(tree.files)
+            ],
+            "empty": list(tree.empty),
+        },
+        preview=text_preview("\n".join(f"{len(parts[f'files/{i}']):>12,}  {e.name}" for i, e in enumerate(tree.files))),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnstorableError(f"{str(path)!r} can't be read: {error.strerror}") from error
+
+
+def _executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
+def _file_preview(label: str, data: bytes) -> Preview | None:
+    if data.startswith(b"\x89PNG") and len(data) <= PICTURE_LIMIT:
+        return Preview("image/png", data)
+    try:
+        head = data[:8000].decode("utf-8", "strict" if len(data) <= 8000 else "ignore")
+    except UnicodeDecodeError:
+        return None
+    return text_preview(head) if "\0" not in head else None
+
+
+def safe(label: str) -> str:
+    """Return a stored relative name if it stays inside the folder it is put into."""
+    path = PurePosixPath(label)
+    if not label or path.is_absolute() or ".." in path.parts or "\0" in label or "\\" in label:
+        raise UnstorableError(f"the stored name {label!r} leads out of its folder")
+    return label
+
+
+class FileCodec:
+    """A file as it is; decoding gives its bytes."""
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        return finish(of(value))
+
+    def encode(self, value: Any) -> Encoded:
+        return encode_path(Path(value))
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        return read("content")
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        return {safe(record.details["name"]): read("content")}
+
+
+class FolderCodec:
+    """A folder's files as they are; decoding gives a dict from name to bytes."""
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        return finish(of(value))
+
+    def encode(self, value: Any) -> Encoded:
+        return encode_path(Path(value))
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        return {entry["name"]: read(entry["part"]) for entry in record.details["files"]}
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        label = safe(record.details["name"])
+        return {f"{label}/{safe(entry['name'])}": read(entry["part"]) for entry in record.details["files"]}
+
+
+FILE, FOLDER = FileCodec(), FolderCodec()
+
+
+# --------------------------------------------------------------------------------- known by content
+
+
+def logical(path: Path) -> Iterator[Digest]:
+    """Yield the logical digests of what a file holds, where its form is open and known."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None or not path.is_file():
+        return
+    try:
+        values = reader(path)
+    except Exception:
+        return  # not what its name says: it is known by its bytes only
+    for value in values:
+        yield name(of_value(value))
+
+
+def _tables(table: Any) -> list[object]:
+    found: list[object] = [table]
+    if (table.schema.metadata or {}).get(b"pandas"):
+        found.append(table.to_pandas())
+    return found
+
+
+def _parquet(path: Path) -> list[object]:
+    import pyarrow.parquet as pq
+
+    return _tables(pq.read_table(path))
+
+
+def _feather(path: Path) -> list[object]:
+    import pyarrow.feather as feather
+
+    return _tables(feather.read_table(path))
+
+
+def _csv(path: Path) -> list[object]:
+    import pyarrow.csv
+
+    return [pyarrow.csv.read_csv(path)]
+
+
+def _npy(path: Path) -> list[object]:
+    from linea.values.arrays import from_npy
+
+    return [from_npy(path.read_bytes())]
+
+
+def _json(path: Path) -> list[object]:
+    import json
+
+    from linea.values.plain import from_json
+
+    data = json.loads(path.read_bytes())
+    return [from_json(data), data]
+
+
+READERS = {
+    ".parquet": _parquet,
+    ".feather": _feather,
+    ".arrow": _feather,
+    ".csv": _csv,
+    ".npy": _npy,
+    ".json": _json,
+    ".txt": lambda path: [path.read_bytes().decode()],
+}

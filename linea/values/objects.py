@@ -1,0 +1,92 @@
+"""Any picklable object ⇄ a cloudpickle stream, marked as pickled."""
+
+from __future__ import annotations
+
+import io
+import pickle as stdlib
+from typing import Any
+
+from linea.errors import UnstorableError
+from linea.model import Encoded, ReadPart, ValueRecord
+from linea.values import codec
+from linea.values.digest import Of, class_name, finish, join, of_value
+from linea.values.preview import show, text_preview
+
+PROTOCOL = 5
+
+
+def pickle(value: object) -> bytes:
+    """Return the pickle of a value; functions and classes of the user's own go by content."""
+    import cloudpickle
+
+    out = io.BytesIO()
+    try:
+        cloudpickle.Pickler(out, protocol=PROTOCOL).dump(value)
+    except Exception as error:
+        raise UnstorableError(
+            f"the {class_name(type(value))} can't be pickled: {error}",
+            hint="save what it was made from, or what it gives, instead",
+        ) from error
+    return out.getvalue()
+
+
+def unpickle(data: bytes) -> Any:
+    """Return the value of a pickle. This runs what the pickle says: only for trusted bytes."""
+    return stdlib.loads(data)
+
+
+def subclass_digest(value: Any, of: Of) -> bytes:
+    """Return the hash of a subclass of a table or an array: its class, base content and extras."""
+    for base in type(value).__mro__:
+        known = codec.EXACT.get(class_name(base))
+        if known is not None:
+            break
+    if known == "array":
+        extras = {k: v for k, v in getattr(value, "__dict__", {}).items() if not k.startswith("_")}
+    else:
+        extras = {k: getattr(value, k, None) for k in getattr(value, "_metadata", ())}
+    return join("subclass", of(type(value)), codec.load(known).digest(value, of), of(extras))
+
+
+class PickleCodec:
+    """What no other codec knows."""
+
+    kind = "object"
+    name = "pickle"
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        return finish(of(value))
+
+    def text(self, value: Any) -> str:
+        """Return the one line that says what the object is."""
+        own = " ".join(show(value).split())
+        if own.startswith("<") or len(own) > 80:
+            return type(value).__qualname__ + (f" of {len(value):,}" if isinstance(value, list | dict | tuple | set) else "")
+        return own
+
+    def summary(self, value: Any) -> dict[str, Any]:
+        """Return the facts worth keeping of the object."""
+        return {}
+
+    def encode(self, value: Any) -> Encoded:
+        raw = of_value(value)
+        return codec.build(
+            value,
+            kind=self.kind,
+            codec=self.name,
+            parts={"value.pkl": pickle(value)},
+            text=self.text(value),
+            summary=self.summary(value),
+            digest=raw,
+            pickled=True,
+            preview=text_preview(show(value)),
+        )
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        return unpickle(read("value.pkl"))
+
+    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+        return {f"{stem}.pkl": read("value.pkl")}
+
+
+PICKLE = PickleCodec()
