@@ -1,0 +1,70 @@
+"""What is asked of a session's trace: the slice of a name, or of the expression that is being saved."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from linea import slicing
+from linea.capture.session import Session
+from linea.capture.source import uses
+from linea.errors import SliceError
+from linea.model import Location, Slice
+
+
+def slice_of_name(session: Session, name: str) -> Slice:
+    """The slice of what `name` is bound to after the last step. SliceError if it isn't bound."""
+    return slice_of_expression(session, name, result=name)
+
+
+def slice_of_expression(session: Session, expression: str, *, result: str) -> Slice:
+    """The slice of an expression over the session's names, as they stand after the last step."""
+    tree = ast.parse(expression, mode="eval")
+    read = uses(ast.Expr(tree.body)).loads
+    unbound = [n for n in read if n not in session.namespace]
+    if isinstance(tree.body, ast.Name) and unbound:
+        raise SliceError(f"no variable named {unbound[0]!r} in this session")
+    last = None if expression == result else f"{result} = {expression}"
+    return build(session, read, result=result, last=last)
+
+
+def build(
+    session: Session, names: Iterable[str], *, result: str | None, last: str | None = None, upto: int | None = None
+) -> Slice:
+    """The slice of everything that can be reached from `names`."""
+    steps = session.steps if upto is None else session.steps[:upto]
+    wanted = session.criterion(names)
+    kept = slicing.backward(steps, wanted)
+    return slicing.emit(
+        steps,
+        kept,
+        result=result,
+        last=last,
+        conservative=reasons(session, kept),
+        unreproducible=unreproducible(session, kept),
+    )
+
+
+def reasons(session: Session, kept: list[int]) -> list[str]:
+    """Why a slice may be larger than it needs to be."""
+    found = [a for i in kept for a in session.steps[i].assumed]
+    return [*found, *session.notes]
+
+
+def unreproducible(session: Session, kept: list[int]) -> list[str]:
+    """What the kept steps used that a re-run can't give again."""
+    found: list[str] = []
+    written: set[Location] = set()
+    for i in kept:
+        step = session.steps[i]
+        place = step.statement.place
+        for key in session.unseeded(step, written):
+            found.append(f"{key} at {place}")
+        written |= step.effects.binds
+        if i in session.network:
+            found.append(f"the network at {place}")
+        for clock in session.clocks(step):
+            found.append(f"{clock} at {place}")
+    return found
+
+

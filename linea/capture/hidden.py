@@ -1,0 +1,209 @@
+"""State that no name shows → prints of it, and who reads it.
+
+Random generators, the environment, the working folder, options of libraries: each is a location
+`hidden:<key>` like any name. A statement that changes it writes it; who reads it is told by
+`readers`, on the safe side.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from linea.capture.objects import address, random_state
+from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a statement, to tell which hidden state it may read."""
+
+    runs: bool
+    """It runs code: it isn't made of names, constants and definitions alone."""
+    mentions: frozenset[str]
+    packages: frozenset[str]
+    text: bool
+    """Its results may hold text."""
+    files: bool
+    imports: bool
+    pyplot: bool
+
+
+Reader = Callable[[Facts], bool]
+
+
+def _runs(facts: Facts) -> bool:
+    return facts.runs
+
+
+def _library(facts: Facts) -> bool:
+    return facts.runs and bool(facts.packages - STANDARD)
+
+
+def _mentions(*words: str) -> Reader:
+    wanted = frozenset(words)
+    return lambda facts: bool(facts.mentions & wanted)
+
+
+def _working_folder(facts: Facts) -> bool:
+    return facts.files or bool(
+        facts.mentions
+        & {"getcwd", "getcwdb", "cwd", "abspath", "resolve", "absolute", "realpath", "relpath", "chdir",
+           "exists", "is_file", "isfile", "isdir", "is_dir", "glob", "listdir", "stat", "cd", "system", "getoutput",
+           "run_line_magic", "run_cell_magic"}
+    )  # fmt: skip
+
+
+def _drawing(facts: Facts) -> bool:
+    return facts.pyplot or bool(facts.packages & DRAWING) or bool(facts.mentions & PLOTTERS)
+
+
+def _text(facts: Facts) -> bool:
+    return facts.runs and (facts.text or facts.files)
+
+
+def _random(module: Any) -> object:
+    return hash(random_state(module._inst))
+
+
+def _numpy_random(module: Any) -> object:
+    kind, key, position, has_gauss, cached = module._rand.get_state(legacy=True)
+    return (kind, hash(key.tobytes()), position, has_gauss, cached)
+
+
+def _decimal(module: Any) -> object:
+    context = module.getcontext()
+    traps = tuple(v for v in context.traps.values())
+    return (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, traps)
+
+
+def _warnings(module: Any) -> object:
+    return tuple(str(f) for f in module.filters if f[0] == "error")
+
+
+def _locale(module: Any) -> object:
+    return module.setlocale(module.LC_ALL)
+
+
+def _options(display: bool) -> Callable[[Any], object]:
+    def read(module: Any) -> object:
+        tree = module._global_config
+        return str([(k, v) for k, v in tree.items() if (k in ("display", "styler")) is display])
+
+    return read
+
+
+def _rc(module: Any) -> object:
+    values = dict.values(module.rcParams)
+    return tuple(v if type(v) in (str, int, float, bool, type(None)) else _rc_value(v) for v in values)
+
+
+def _rc_value(value: object) -> object:
+    return tuple(map(str, value)) if type(value) in (list, tuple) else address(value)  # type: ignore[call-overload]
+
+
+def _style_state(module: Any) -> object:
+    return str(module.geterr())
+
+
+STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
+    ("random", "random", _random, _mentions("getstate", "_inst")),
+    ("numpy.random", "numpy.random.mtrand", _numpy_random,
+     _mentions("get_state", "mtrand", "_rand", "check_random_state", "get_bit_generator")),
+    ("torch.random", "torch", lambda m: hash(m.get_rng_state().numpy().tobytes()),
+     _mentions("get_rng_state", "initial_seed", "default_generator")),
+    ("torch.options", "torch", lambda m: (str(m.get_default_dtype()), m.is_grad_enabled(),
+     m.are_deterministic_algorithms_enabled()), _library),
+    ("cwd", "os", lambda m: m.getcwd(), _working_folder),
+    ("sys.path", "sys", lambda m: tuple(map(str, m.path)), lambda facts: facts.imports),
+    ("warnings", "warnings", _warnings, _runs),
+    ("decimal", "decimal", _decimal, _runs),
+    ("recursion limit", "sys", lambda m: m.getrecursionlimit(), _runs),
+    ("locale", "locale", _locale, _runs),
+    ("time zone", "time", lambda m: m.tzname, _runs),
+    ("numpy.errors", "numpy", lambda m: str(m.geterr()), _library),
+    ("numpy.print", "numpy", lambda m: str(m.get_printoptions()), _text),
+    ("pandas.options", "pandas._config.config", _options(display=False), _library),
+    ("pandas.display", "pandas._config.config", _options(display=True), _text),
+    ("matplotlib.rc", "matplotlib", _rc, _drawing),
+    ("sklearn.config", "sklearn", lambda m: str(m.get_config()), _library),
+    ("copyreg", "copyreg", lambda m: len(m.dispatch_table), _runs),
+)  # fmt: skip
+
+_READERS: dict[str, Reader] = {key: reader for key, _, _, reader in STATES}
+
+
+class Hidden:
+    """Prints of the hidden state after the last statement."""
+
+    def __init__(self) -> None:
+        self._prints: dict[str, object] = {}
+        self._environ: dict[Any, Any] = {}
+        self._written: set[str] = set()
+        self.observe()
+
+    def observe(self, *, new_counts: bool = False) -> set[str]:
+        """Look at all of it; give the keys that changed since the last look.
+
+        State of a library that was loaded since is what importing makes of it, unless
+        `new_counts`: then more than an import ran, and the state counts as changed.
+        """
+        changed = set()
+        prints = self._prints
+        modules = sys.modules
+        for key, module_name, read, _ in STATES:
+            module = modules.get(module_name)
+            if module is None:
+                continue
+            try:
+                now = read(module)
+            except Exception:
+                now = None
+            if key not in prints:
+                prints[key] = now
+                if new_counts:
+                    changed.add(key)
+            elif prints[key] != now:
+                prints[key] = now
+                changed.add(key)
+        environ = dict(getattr(os.environ, "_data", os.environ))
+        if environ != self._environ:
+            before = self._environ
+            if before:
+                for name in before.keys() | environ.keys():
+                    if before.get(name) != environ.get(name):
+                        changed.add("env:" + (os.fsdecode(name) if isinstance(name, bytes) else str(name)))
+            self._environ = environ
+        self._written |= changed
+        return changed
+
+    def reads(self, facts: Facts) -> set[str]:
+        """Which of the states that were ever written a statement may read."""
+        found = set()
+        for key in self._written:
+            if key.startswith("env:"):
+                if facts.runs and (facts.packages or facts.imports):
+                    found.add(key)
+            elif _READERS[key](facts):
+                found.add(key)
+        return found
+
+
+def figures() -> list[object]:
+    """The figures that pyplot holds, the current one last."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None:
+        return []
+    try:
+        return [m.canvas.figure for m in helpers.Gcf.figs.values()]
+    except Exception:
+        return []
+
+
+def current_figure() -> object | None:
+    """The figure that pyplot draws in next, if there is one."""
+    found = figures()
+    return found[-1] if found else None

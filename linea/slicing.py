@@ -1,0 +1,197 @@
+"""Backward slices over a trace of executed statements.
+
+A dynamic slice in the sense of Agrawal and Horgan (PLDI 1990): of the statements that were
+executed, those that the criterion's value rests on, found by walking back from it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from linea.model import Location, Origin, Slice, Step
+
+OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
+"""IPython's names for displayed values."""
+
+
+def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
+    """Positions in `steps` of those that `criterion`, as it stands after the last, rests on."""
+    wanted = frozenset(criterion)
+    kept = _reach_back(steps, wanted, set())
+    while True:
+        missing = _deletions(steps, kept, wanted)
+        if not missing:
+            return sorted(kept)
+        kept = _reach_back(steps, wanted, missing)
+
+
+def _reach_back(steps: Sequence[Step], criterion: frozenset[Location], forced: set[int]) -> set[int]:
+    need = set(criterion)
+    kept: set[int] = set()
+    for i in range(len(steps) - 1, -1, -1):
+        effects = steps[i].effects
+        if i in forced or not need.isdisjoint(effects.binds) or not need.isdisjoint(effects.mutates):
+            kept.add(i)
+            need -= effects.binds
+            need -= effects.unbinds
+            need |= effects.reads
+        elif effects.unbinds:
+            need -= effects.unbinds
+    return kept
+
+
+def _deletions(steps: Sequence[Step], kept: set[int], criterion: frozenset[Location]) -> set[int]:
+    """Left-out `del` statements without which a kept binding would be seen too late."""
+    found: set[int] = set()
+    for i, step in enumerate(steps):
+        if i in kept or not step.effects.unbinds:
+            continue
+        for name in step.effects.unbinds:
+            bound = any(
+                name in steps[j].effects.binds or name in steps[j].effects.unbinds
+                for j in kept
+                if j < i
+            )
+            if bound and _read_next(steps, kept, i, name, criterion):
+                found.add(i)
+    return found
+
+
+def _read_next(
+    steps: Sequence[Step], kept: set[int], after: int, name: Location, criterion: frozenset[Location]
+) -> bool:
+    """Whether a kept step after `after` reads `name` before one binds it."""
+    for j in sorted(k for k in kept if k > after):
+        if name in steps[j].effects.reads:
+            return True
+        if name in steps[j].effects.binds:
+            return False
+    return name in criterion
+
+
+def emit(
+    steps: Sequence[Step],
+    kept: Sequence[int],
+    *,
+    result: str | None,
+    last: str | None = None,
+    conservative: Iterable[str] = (),
+    unreproducible: Iterable[str] = (),
+) -> Slice:
+    """Source of the kept steps, in the order they ran, that runs alone.
+
+    `last` is a line to end with, such as the assignment of the saved expression to `result`.
+    """
+    needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
+    if result is not None and OUTPUT.match(result):
+        needed.add(Location(result))
+    lines: list[str] = []
+    origins: list[Origin | None] = []
+    looping = any(_awaits(steps[i].statement.source) for i in kept)
+    if looping:
+        lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
+        origins += [None, None]
+    future = [i for i in kept if steps[i].statement.source.lstrip().startswith("from __future__")]
+    for i in [*future, *(k for k in kept if k not in future)]:
+        step = steps[i]
+        place = step.statement.place
+        text = step.statement.source
+        shown = sorted(needed & step.effects.binds)
+        head = 0
+        if shown:
+            text = _assigned(text, shown)
+        if looping and _awaits(text):
+            text, head = _awaited(text)
+        if step.error is not None:
+            text, head = _tolerant(text, step.error), head + 1
+        part = text.split("\n")
+        own = step.statement.source.count("\n") + 1
+        for n, line in enumerate(part):
+            lines.append(line)
+            inside = head <= n < head + own
+            origins.append(Origin(place.file, place.line + n - head, place.cell) if inside else None)
+    if future and looping:
+        lines, origins = _future_first(lines, origins)
+    if last is not None:
+        lines.append(last)
+        origins.append(None)
+    code = "\n".join(lines) + ("\n" if lines else "")
+    return Slice(
+        code=code,
+        result=result,
+        lines=tuple(origins),
+        steps=tuple(steps[i].index for i in kept),
+        conservative=tuple(dict.fromkeys(conservative)),
+        unreproducible=tuple(dict.fromkeys(unreproducible)),
+    )
+
+
+def _future_first(
+    lines: list[str], origins: list[Origin | None]
+) -> tuple[list[str], list[Origin | None]]:
+    order = sorted(range(len(lines)), key=lambda i: not lines[i].startswith("from __future__"))
+    return [lines[i] for i in order], [origins[i] for i in order]
+
+
+def _assigned(text: str, names: Sequence[str]) -> str:
+    """A displayed expression that also binds IPython's names for it."""
+    return " = ".join(names) + " = (\n" + text + "\n)" if "\n" in text else " = ".join(names) + " = " + text
+
+
+def _awaits(text: str) -> bool:
+    """Whether `text` uses await outside any function."""
+    if "await" not in text and "async" not in text:
+        return False
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return False
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
+            return True
+        if isinstance(node, ast.comprehension) and node.is_async:
+            return True
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        todo += ast.iter_child_nodes(node)
+    return False
+
+
+def _awaited(text: str) -> tuple[str, int]:
+    names = sorted(
+        {
+            n.id
+            for n in ast.walk(ast.parse(text))
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
+    )
+    head = ["async def _linea_step():"]
+    if names:
+        head.append(f"    global {', '.join(names)}")
+    body = _indent(text)
+    return "\n".join([*head, body, "_linea_loop.run_until_complete(_linea_step())"]), len(head)
+
+
+def _tolerant(text: str, error: str) -> str:
+    kind = error.partition(":")[0].strip() or "Exception"
+    return f"try:\n{_indent(text)}\nexcept BaseException:  # it raised {kind} when it ran\n    pass"
+
+
+def _indent(text: str) -> str:
+    """Indent by four, but not inside texts that go over several lines."""
+    inside: set[int] = set()
+    try:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno:
+                inside |= set(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+    except SyntaxError:
+        return textwrap.indent(text, "    ")
+    return "\n".join(
+        line if i in inside or not line.strip() else "    " + line
+        for i, line in enumerate(text.split("\n"), 1)
+    )
