@@ -128,20 +128,30 @@ class DiskBackend:
     # ------------------------------------------------------------------------------- objects
 
     def read(self, id: ObjectId) -> GitObject:
-        # libgit2 would check the bytes with a SHA-1 four times slower than hashlib's.
-        pygit2.settings.enable_strict_hash_verification(False)
         try:
             kind, data = self._git.odb.read(id)
         except KeyError:
             raise MissingObjectError(id) from None
         except (pygit2.GitError, OSError, ValueError) as error:
             raise CorruptObjectError(f"{id}: {error}") from error
+        return GitObject(_KINDS[kind], data)
+
+    def read_large(self, id: ObjectId) -> GitObject:
+        # libgit2 would check the bytes with a SHA-1 four times slower than hashlib's.
+        pygit2.settings.enable_strict_hash_verification(False)
+        try:
+            item = self.read(id)
         finally:
             pygit2.settings.enable_strict_hash_verification(True)
-        item = GitObject(_KINDS[int(kind)], data)
         if object_id(item) != id:
             raise CorruptObjectError(f"{id}: its bytes have another id")
         return item
+
+    def ancestor(self, id: ObjectId, generations: int) -> ObjectId | None:
+        try:
+            return ObjectId(str(self._git.revparse_single(f"{id}~{generations}").id))
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
 
     def has(self, id: ObjectId) -> bool:
         return id in self._git.odb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -46,6 +46,7 @@ PREVIEWS = {
 }
 
 T = TypeVar("T")
+_name = lru_cache(maxsize=256)(artifact_name)
 Json = dict[str, Any]
 
 
@@ -266,7 +267,7 @@ def version(found: Json, environment: Environment, id: str) -> Version:
     """The version that a manifest describes; keys that aren't known here don't matter."""
     try:
         return Version(
-            name=artifact_name(_get(found, "name", str)),
+            name=_name(_get(found, "name", str)),
             number=_get(found, "number", int),
             commit=CommitId(id),
             value=_record(_get(found, "value", dict)),
@@ -274,16 +275,21 @@ def version(found: Json, environment: Environment, id: str) -> Version:
             created=_moment(_get(found, "created", str)),
             message=_maybe(found, "message", str),
             previous=cast(CommitId | None, _maybe(found, "previous", str)),
-            parents=tuple(_parent(each) for each in _list(found, "parents", dict)),
-            inputs=files(_list(found, "inputs", dict)),
+            parents=tuple(
+                Parent(_name(name), number, commit, digest)
+                for name, number, commit, digest in _rows(
+                    found, "parents", name=str, number=int, commit=str, digest=str
+                )
+            ),
+            inputs=_files(found, "inputs"),
             environment=environment,
             result=_maybe(found, "result", str),
-            lines=_lines(json.dumps(_list(found, "lines", list))),
+            lines=_lines(tuple(tuple(run) for run in _list(found, "lines", list))),
             source=_get(found, "source", str, ""),
             seconds=float(_get(found, "seconds", (int, float), 0.0)),
             conservative=tuple(_list(found, "conservative", str)),
             unreproducible=tuple(_list(found, "unreproducible", str)),
-            written=files(_list(found, "written", dict)),
+            written=_files(found, "written"),
         )
     except NewerStoreError:
         raise
@@ -298,8 +304,8 @@ def environment(found: Json) -> Environment:
             python=_get(found, "python", str, ""),
             platform=_get(found, "platform", str, ""),
             packages=tuple(
-                Package(_get(each, "name", str), _get(each, "version", str))
-                for each in _list(found, "packages", dict)
+                Package(name, number)
+                for name, number in _rows(found, "packages", name=str, version=str)
             ),
         )
     except (ValueError, TypeError) as error:
@@ -313,19 +319,14 @@ def _record(found: Json) -> ValueRecord:
         digest=Digest(_get(found, "digest", str)),
         codec=_get(found, "codec", str),
         parts=tuple(
-            Part(
-                _get(each, "path", str), _get(each, "size", int), Digest(_get(each, "digest", str))
-            )
-            for each in _list(found, "parts", dict)
+            Part(path, size, digest)
+            for path, size, digest in _rows(found, "parts", path=str, size=int, digest=str)
         ),
         columns=tuple(
-            Column(
-                _get(each, "name", str),
-                _get(each, "type", str),
-                Digest(_get(each, "digest", str)),
-                _get(each, "nulls", int, 0),
+            Column(name, type, digest, nulls)
+            for name, type, digest, nulls in _rows(
+                found, "columns", name=str, type=str, digest=str, nulls=int
             )
-            for each in _list(found, "columns", dict)
         ),
         summary=_get(found, "summary", dict, {}),
         details=_get(found, "details", dict, {}),
@@ -334,20 +335,11 @@ def _record(found: Json) -> ValueRecord:
     )
 
 
-def _parent(found: Json) -> Parent:
-    return Parent(
-        artifact_name(_get(found, "name", str)),
-        _get(found, "number", int),
-        CommitId(_get(found, "commit", str)),
-        Digest(_get(found, "digest", str)),
-    )
-
-
 @lru_cache(maxsize=256)
-def _lines(runs: str) -> tuple[Origin | None, ...]:
+def _lines(runs: tuple[tuple[Any, ...], ...]) -> tuple[Origin | None, ...]:
     """The place of each line; cached, as most versions of an artifact have the same code."""
     lines: list[Origin | None] = []
-    for file, cell, line, count in json.loads(runs):
+    for file, cell, line, count in runs:
         if not isinstance(count, int) or not 0 < count <= 1_000_000:
             raise ValueError(f"'lines' has a run of {count!r} lines")
         if file is None:
@@ -412,8 +404,8 @@ def parse_notes(data: bytes, what: str) -> Notes:
                 seconds=float(_get(said, "seconds", (int, float), 0.0)),
                 detail=_get(said, "detail", str, ""),
             ),
-            written=files(_list(found, "written", dict)),
-            exports=files(_list(found, "exports", dict)),
+            written=_files(found, "written"),
+            exports=_files(found, "exports"),
         )
     except (ValueError, TypeError) as error:
         raise DamagedStoreError(f"{what} is damaged: {error}") from error
@@ -424,13 +416,11 @@ def files_json(found: Sequence[InputFile]) -> list[Json]:
     return [{"path": each.path, "digest": each.digest, "size": each.size} for each in found]
 
 
-def files(found: Sequence[Json]) -> tuple[InputFile, ...]:
+def _files(found: Json, key: str) -> tuple[InputFile, ...]:
     """The files that `files_json` wrote down."""
     return tuple(
-        InputFile(
-            _get(each, "path", str), Digest(_get(each, "digest", str)), _get(each, "size", int)
-        )
-        for each in found
+        InputFile(path, digest, size)
+        for path, digest, size in _rows(found, key, path=str, digest=str, size=int)
     )
 
 
@@ -454,11 +444,23 @@ def _maybe(found: Json, key: str, kind: Any) -> Any:
     return None if found.get(key) is None else _get(found, key, kind)
 
 
-def _list(found: Json, key: str, kind: Any) -> list[Any]:
-    values = cast(list[Any], _get(found, key, list, []))
-    if not all(isinstance(value, kind) for value in values):
+def _list(found: Json, key: str, kind: type) -> list[Any]:
+    values = found.get(key)
+    if not values:
+        return []
+    if type(values) is not list or not set(map(type, values)) <= {kind}:
         raise ValueError(f"{key!r} holds something that doesn't belong there")
     return values
+
+
+def _rows(found: Json, key: str, **kinds: type) -> Iterator[tuple[Any, ...]]:
+    """The values, in the order of `kinds`, of each object in the list under `key`."""
+    wanted = tuple(kinds.values())
+    for each in _list(found, key, dict):
+        row = tuple(map(each.get, kinds))
+        if tuple(map(type, row)) != wanted:
+            raise ValueError(f"{key!r} holds something that doesn't belong there")
+        yield row
 
 
 _HEX = re.compile(r"[0-9a-f]{4,40}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,11 @@ NO_OBJECT = ObjectId("0" * 40)
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
 _STORED_FROM = 16 * 1024
 _SLICE = 1 << 20
+_TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\x00]+)\x00(.{20})", re.DOTALL)
+_COMMIT = re.compile(
+    rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)"
+    rb"author (.*) (\d{1,19}) ([+-])(\d\d)(\d\d)\n(?:.+\n)*\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +122,13 @@ def tree_bytes(entries: Iterable[TreeEntry]) -> bytes:
 
 def parse_tree(data: bytes) -> dict[str, TreeEntry]:
     """The entries of a tree by name; ValueError where the bytes are no tree."""
+    found = _TREE_ENTRY.findall(data)
+    if sum(len(mode) + len(name) + 22 for mode, name, _ in found) != len(data):
+        raise ValueError("it is no tree")
     entries = {}
-    at = 0
-    while at < len(data):
-        end = data.index(b"\x00", at)
-        mode, _, name = data[at:end].partition(b" ")
-        at = end + 21
-        if not name or at > len(data):
-            raise ValueError("a tree that ends too early")
-        text = name.decode()
-        id = ObjectId(data[end + 1 : at].hex())
-        entries[text] = TreeEntry(text, id, is_tree=mode == b"40000")
+    for mode, raw, id in found:
+        name = raw.decode()
+        entries[name] = TreeEntry(name, ObjectId(id.hex()), mode == b"40000")
     return entries
 
 
@@ -143,27 +145,18 @@ def commit_bytes(commit: Commit) -> bytes:
 
 def parse_commit(data: bytes) -> Commit:
     """What a commit says; ValueError where the bytes are no commit."""
-    head, _, message = data.partition(b"\n\n")
-    tree, parents, author = "", [], b""
-    for line in head.split(b"\n"):
-        key, _, value = line.partition(b" ")
-        if key == b"tree":
-            tree = value.decode("ascii")
-        elif key == b"parent":
-            parents.append(ObjectId(value.decode("ascii")))
-        elif key == b"author":
-            author = value
-    if len(tree) != 40:
-        raise ValueError("a commit without a tree")
-    who, time, zone = author.rsplit(b" ", 2)
-    east = -1 if zone[:1] == b"-" else 1
+    found = _COMMIT.match(data)
+    if not found:
+        raise ValueError("it is no commit")
+    tree, parents, author, time, sign, hours, minutes = found.groups()
+    offset = int(hours) * 60 + int(minutes)
     return Commit(
-        tree=ObjectId(tree),
-        parents=tuple(parents),
-        author=who.decode("utf-8", "replace"),
+        tree=ObjectId(tree.decode()),
+        parents=tuple(map(ObjectId, parents.decode().replace("parent ", "").splitlines())),
+        author=author.decode("utf-8", "replace"),
         time=int(time),
-        offset=east * (int(zone[1:3]) * 60 + int(zone[3:5])),
-        message=message.decode("utf-8", "replace"),
+        offset=-offset if sign == b"-" else offset,
+        message=data[data.index(b"\n\n") + 2 :].decode("utf-8", "replace"),
     )
 
 

@@ -66,17 +66,21 @@ def _damage_named(what: str) -> Iterator[None]:
     """Say what is hit where an object can't be read."""
     try:
         yield
-    except MissingObjectError as error:
-        raise DamagedStoreError(f"{what}: object {error} is missing", hint=_FSCK) from error
-    except CorruptObjectError as error:
-        raise DamagedStoreError(f"{what}: object {error}", hint=_FSCK) from error
-    except ValueError as error:
-        raise DamagedStoreError(f"{what}: {error}", hint=_FSCK) from error
+    except (MissingObjectError, CorruptObjectError, ValueError) as error:
+        raise _damaged(what, error) from error
+
+
+def _damaged(what: str, error: Exception) -> DamagedStoreError:
+    if isinstance(error, MissingObjectError):
+        return DamagedStoreError(f"{what}: object {error} is missing", hint=_FSCK)
+    return DamagedStoreError(f"{what} is damaged: {error}", hint=_FSCK)
 
 
 def _parsed_tree(data: bytes, what: str) -> dict[str, TreeEntry]:
-    with _damage_named(f"a folder of {what}"):
+    try:
         return parse_tree(data)
+    except ValueError as error:
+        raise _damaged(f"a folder of {what}", error) from error
 
 
 def _joined(known: Sequence[InputFile], more: Sequence[InputFile]) -> tuple[InputFile, ...]:
@@ -102,6 +106,7 @@ class Repository:
         self._environments: dict[ObjectId, Environment] = {}
         self._hidden_at: tuple[ObjectId | None, frozenset[str]] = (None, frozenset())
         self._digests: index.DigestIndex | None = None
+        self._alive_at: dict[str, tuple[tuple[ObjectId | None, ...], frozenset[str]]] = {}
 
     @classmethod
     def create(
@@ -269,8 +274,11 @@ class Repository:
 
     def versions(self, name: str) -> Iterator[Version]:
         """The versions of `name`, newest first."""
-        for entry in self.entries(name):
-            yield self._version(entry.commit)
+        tip = self._tip_id(name)
+        hidden = self._hidden()
+        for entry, said in self._history(tip, name):
+            if entry.commit not in hidden:
+                yield self._loaded(entry, said)
 
     def entries(self, name: str) -> Iterator[Entry]:
         """What the commits of `name` say, newest first: cheaper than `versions`."""
@@ -283,6 +291,16 @@ class Repository:
         return self._version(self._numbered(name, number).commit)
 
     def _numbered(self, name: str, number: int) -> Entry:
+        tip = self._tip_id(name)
+        back = self._entry(tip, name).number - number
+        id = self._backend.ancestor(tip, back) if back >= 0 and number > 0 else None
+        if id is not None and id not in self._hidden():
+            entry = self._entry(id, name)
+            if (entry.name, entry.number) == (name, number):
+                return entry
+        return self._walked_to(name, number)
+
+    def _walked_to(self, name: str, number: int) -> Entry:
         entries = self.entries(name)
         latest = None
         for entry in entries:
@@ -370,7 +388,8 @@ class Repository:
                 raise DamagedStoreError(
                     f"{version.revision} has no part {path!r} in the store", hint=_FSCK
                 )
-            return self._blob(entry.id, f"part {path!r} of {version.revision}")
+            with _damage_named(f"part {path!r} of {version.revision}"):
+                return self._backend.read_large(entry.id).data
 
         return read
 
@@ -573,19 +592,21 @@ class Repository:
 
     def _living(self, commits: Iterable[str]) -> list[Version]:
         """The versions of `commits` that aren't deleted, newest first."""
-        wanted = set(commits)
-        numbers: dict[str, set[str]] = {}
         found = []
-        for commit in wanted:
-            if not self._backend.has(ObjectId(commit)):
-                continue
-            name = self._entry(ObjectId(commit), "a version").name
-            if name not in numbers:
-                ref = self._backend.ref(refs.artifact_ref(name))
-                numbers[name] = {e.commit for e in self.entries(name)} if ref else set()
-            if commit in numbers[name]:
-                found.append(self._version(CommitId(commit)))
+        for commit in set(commits):
+            if self._backend.has(ObjectId(commit)):
+                entry = self._entry(ObjectId(commit), "a version")
+                if commit in self._alive(entry.name):
+                    found.append(self._version(CommitId(commit)))
         return sorted(found, key=lambda v: (v.created, v.name, v.number), reverse=True)
+
+    def _alive(self, name: ArtifactName) -> frozenset[str]:
+        """The commits of the versions of `name` that aren't deleted."""
+        state = (self._backend.ref(refs.artifact_ref(name)), self._backend.ref(refs.HIDDEN))
+        if name not in self._alive_at or self._alive_at[name][0] != state:
+            commits = (entry.commit for entry in self.entries(name)) if state[0] else ()
+            self._alive_at[name] = (state, frozenset(commits))
+        return self._alive_at[name][1]
 
     # ------------------------------------------------------------------------------- objects
 
@@ -600,14 +621,18 @@ class Repository:
 
     def _chain(self, tip: ObjectId, name: str) -> Iterator[Entry]:
         """What the commits from `tip` back to the first version say, hidden ones included."""
+        return (entry for entry, _ in self._history(tip, name))
+
+    def _history(self, tip: ObjectId, name: str) -> Iterator[tuple[Entry, Commit]]:
         id: str | None = tip
         while id is not None:
-            entry = self._entry(ObjectId(id), name)
-            if entry.previous == id or entry.name != name:
+            said = self._commit(id, name)
+            entry = layout.entry(id, said)
+            if entry.name != name or entry.previous == id:
                 raise DamagedStoreError(
                     f"the history of {name} is damaged at commit {id[:10]}", hint=_FSCK
                 )
-            yield entry
+            yield entry, said
             id = entry.previous
 
     def _entry(self, id: ObjectId, what: str) -> Entry:
@@ -625,15 +650,17 @@ class Repository:
             ) from error
 
     def _version(self, id: CommitId) -> Version:
-        what = f"commit {id[:10]}"
-        said = self._commit(id, what)
-        listed = layout.entry(id, said)
+        said = self._commit(id, f"commit {id[:10]}")
+        return self._loaded(layout.entry(id, said), said)
+
+    def _loaded(self, listed: Entry, said: Commit) -> Version:
+        """The version whose commit is known already."""
         what = f"{listed.name}@v{listed.number}"
         tree = _parsed_tree(self._read(said.tree, what).data, what)
         found = layout.loads(
             self._listed_file(tree, layout.MANIFEST, what), f"the manifest of {what}"
         )
-        version = layout.version(found, self._environment(tree, what), id)
+        version = layout.version(found, self._environment(tree, what), listed.commit)
         if (version.name, version.number, version.digest, version.previous) != (
             listed.name,
             listed.number,
@@ -641,7 +668,7 @@ class Repository:
             listed.previous,
         ):
             raise DamagedStoreError(
-                f"the manifest of {what} contradicts its commit {id[:10]}", hint=_FSCK
+                f"the manifest of {what} contradicts its commit {listed.commit[:10]}", hint=_FSCK
             )
         return version
 
@@ -673,8 +700,11 @@ class Repository:
         return self._read(id, what).data
 
     def _read(self, id: ObjectId, what: str) -> GitObject:
-        with _damage_named(what):
+        # As in `_damage_named`, which takes longer than reading a small object.
+        try:
             return self._backend.read(id)
+        except (MissingObjectError, CorruptObjectError) as error:
+            raise _damaged(what, error) from error
 
 
 class MemoryRepository(Repository):
