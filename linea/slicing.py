@@ -20,12 +20,16 @@ OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
 def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
     """Positions in `steps` of those that `criterion`, as it stands after the last, rests on."""
     wanted = frozenset(criterion)
-    kept = _reach_back(steps, wanted, set())
+    # `from __future__` decides how all that follows is compiled.
+    forced = {
+        i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")
+    }
     while True:
-        missing = _deletions(steps, kept, wanted)
+        kept = _reach_back(steps, wanted, forced)
+        missing = _deletions(steps, kept, wanted) - forced
         if not missing:
             return sorted(kept)
-        kept = _reach_back(steps, wanted, missing)
+        forced |= missing
 
 
 def _reach_back(steps: Sequence[Step], criterion: frozenset[Location], forced: set[int]) -> set[int]:
@@ -94,7 +98,7 @@ def emit(
     if looping:
         lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
         origins += [None, None]
-    future = [i for i in kept if steps[i].statement.source.lstrip().startswith("from __future__")]
+    future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
     for i in [*future, *(k for k in kept if k not in future)]:
         step = steps[i]
         place = step.statement.place

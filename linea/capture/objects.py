@@ -300,7 +300,7 @@ class Graph:
         for base in kind.__mro__:
             named = NAMED.get((_module_of(base).partition(".")[0], _qualname(base)))
             if named is not None:
-                return named if base is kind else _with_attributes(named, kind)
+                return named if base is kind or named in WHOLE else _instance(kind, named)
         if _immutable_library_type(kind, package):
             return None
         if issubclass(kind, enum.Enum):
@@ -708,6 +708,10 @@ def _reduced(obj: Any, walk: _Walk) -> object:
     return xxh3_64_intdigest(pickle.dumps(obj, 5))
 
 
+def _mmap(obj: Any, walk: _Walk) -> object:
+    return "closed" if obj.closed else (len(obj), xxh3_64_intdigest(memoryview(obj)))
+
+
 def _nothing(obj: Any, walk: _Walk) -> object:
     return None
 
@@ -754,10 +758,6 @@ def _instance(kind: type, content: Handler | None) -> Handler:
         return tuple(shape)
 
     return handle
-
-
-def _with_attributes(content: Handler, kind: type) -> Handler:
-    return _instance(kind, content)
 
 
 def _atom_content(root: type) -> Handler:
@@ -1090,7 +1090,10 @@ EXACT[functools._lru_cache_wrapper] = _cache
 def _add_named_types() -> None:
     import _thread
     import contextvars
+    import mmap
     import random
+
+    EXACT[mmap.mmap] = _mmap
 
     EXACT[contextvars.ContextVar] = _context_variable
     EXACT[_thread.LockType] = _lock
@@ -1120,3 +1123,6 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("lightgbm", "Booster"): _opaque,
     ("pathlib", "PurePath"): _nothing,
 }
+
+WHOLE = frozenset({_frame, _index, _artist, _opaque, _nothing, _polars_frame, _polars_series})
+"""Handlers that say all there is to say of subclasses too."""

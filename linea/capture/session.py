@@ -384,7 +384,7 @@ class Session:
             visible = bool(
                 hidden_changed or mutated or touched or bound - {"_", "__", "___"} or unbound or pyplot
             )
-            written = self._invisible(running, visible)
+            written = self._invisible(running, visible, bool(hidden_changed), bool(mutated))
             mutates |= {f"package:{p}" for p in written}
             self._everywhere |= written & rules.EVERYWHERE
             reads |= {f"package:{p}" for p in packages if p not in rules.EVERYWHERE}
@@ -500,6 +500,8 @@ class Session:
         if running.uses.calls and running.uses.calls <= rules.PURE_BUILTINS and not self._iterates(running):
             return set()
         if running.uses.calls <= _LOOKS and running.uses.calls and not running.uses.writes_items:
+            return set()
+        if running.uses.effects <= {"attribute"}:
             return set()
         found: set[int] = set()
         for name in reads:
@@ -659,7 +661,7 @@ class Session:
             return set()
         return {n for n in list(sys.modules)[running.modules :] if "." in n or self.is_user_module(n)}
 
-    def _invisible(self, running: _Open, visible: bool) -> set[str]:
+    def _invisible(self, running: _Open, visible: bool, state: bool, mutated: bool) -> set[str]:
         """Packages whose inner state a call may have changed though nothing shows."""
         found: set[str] = set()
         node = running.node
@@ -670,7 +672,8 @@ class Session:
             elif isinstance(owner, type):
                 found.add(owner.__module__.partition(".")[0])
         discarded = isinstance(node, ast.Expr) and not visible
-        setters = {c for c in running.uses.calls if rules.SETTER.match(c)}
+        # A setting whose change was seen needs no guess.
+        setters = {c for c in running.uses.calls if rules.SETTER.match(c)} if not state else set()
         if not setters and not (discarded and running.uses.calls - rules.SILENT_CALLS - rules.PURE_BUILTINS):
             return found - {"__main__", "builtins"} | ({"builtins"} & found)
         for chain in running.uses.chains:
@@ -680,7 +683,7 @@ class Session:
             if isinstance(value, types.ModuleType):
                 if chain[-1] in setters or (discarded and self._returns_nothing(chain)):
                     found.add(value.__name__.partition(".")[0])
-            elif chain[-1] in setters and value is not None:
+            elif chain[-1] in setters and value is not None and not mutated:
                 kind = value if isinstance(value, type) else type(value)
                 if not isinstance(value, (types.FunctionType,)):
                     found.add(kind.__module__.partition(".")[0])

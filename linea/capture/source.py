@@ -21,7 +21,7 @@ CODE_IN_TEXT = frozenset(
     "eval exec compile query format_map format sql execute read_sql read_sql_query substitute "
     "safe_substitute run_line_magic run_cell_magic run_cell system getoutput getoutput_lines ex ev "
     "ols wls gls glm logit probit poisson mnlogit rlm quantreg mixedlm gee from_formula dmatrix "
-    "dmatrices assign_formula globals locals vars getattr setattr delattr import_module".split()
+    "dmatrices globals locals vars".split()
 )
 """Calls whose text arguments may name variables."""
 
