@@ -1,0 +1,333 @@
+"""The program of the fresh process: a request in a file → the value's record in a file.
+
+Started by `linea.replay.run` as `python -P -m linea.replay.child REQUEST`. It is the rim of a
+process of its own, so the environment, the clock and the working folder are its to set.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import dataclasses
+import inspect
+import json
+import os
+import re
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import linea
+from linea.errors import LineaError, ReplayError
+from linea.model import Digest, Encoded, Version
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGING: Mapping[str, tuple[int, ...]] = {
+    "os.remove": (0,),
+    "os.rename": (0, 1),
+    "os.rmdir": (0,),
+    "os.mkdir": (0,),
+    "os.truncate": (0,),
+    "os.link": (1,),
+    "os.symlink": (1,),
+    "os.chmod": (0,),
+    "os.chown": (0,),
+    "os.utime": (0,),
+}
+"""Audit events that change a file, with the positions of the paths among their arguments."""
+
+
+class Saved:
+    """What `linea.save` gives back in a re-run."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self._value = value
+
+    def get_value(self) -> object:
+        return self._value
+
+
+class Pinned:
+    """What `linea.get` gives back in a re-run: the recorded version, read-only."""
+
+    def __init__(self, store: Path, version: Version) -> None:
+        self._store = store
+        self._version = version
+        self.name = str(version.name)
+
+    @property
+    def version(self) -> int:
+        return self._version.number
+
+    @property
+    def commit(self) -> str:
+        return self._version.commit
+
+    @property
+    def digest(self) -> Digest:
+        return self._version.digest
+
+    @property
+    def created(self) -> datetime:
+        return self._version.created
+
+    @property
+    def author(self) -> str:
+        return self._version.author
+
+    @property
+    def message(self) -> str | None:
+        return self._version.message
+
+    def get_value(self) -> object:
+        from linea import values
+        from linea.store.repository import Repository
+
+        with Repository.open(self._store) as repository:
+            return values.decode(self._version.value, repository.read_part(self._version))
+
+    def get_code(self) -> str:
+        from linea.store.repository import Repository
+
+        with Repository.open(self._store) as repository:
+            return repository.code(self._version)
+
+
+@dataclasses.dataclass
+class Shelf:
+    """The values that the code saves, encoded at the moment they are saved."""
+
+    name: str | None
+    kind: str | None
+    handles: dict[str, Saved] = dataclasses.field(default_factory=dict)
+    encoded: list[Encoded] = dataclasses.field(default_factory=list)
+
+    def save(
+        self, obj: object, name: str, *, message: str | None = None, tags: tuple[str, ...] = ()
+    ) -> Saved:
+        if self.name is None or name == self.name:
+            self.add(obj)
+        self.handles[name] = Saved(name, obj)
+        return self.handles[name]
+
+    def add(self, value: object) -> None:
+        from linea import values
+
+        if self.kind in ("file", "folder") and isinstance(value, (str, os.PathLike)):
+            self.encoded.append(values.encode_path(Path(value)))
+        else:
+            self.encoded.append(values.encode(value))
+
+
+def main(argv: list[str]) -> None:
+    request = json.loads(Path(argv[1]).read_text(encoding="utf-8"))
+    out = Path(request["base"], "out")
+    shelf = Shelf(request["name"], request["kind"])
+    get = pinned_get(request["store"], request["parents"], shelf)
+    vars(linea).update(save=shelf.save, get=get)
+    file, module = set_stage(request)
+    started = time.perf_counter()
+    failure: BaseException | None = None
+    try:
+        execute(request["code"], file, module)
+    except SystemExit:
+        pass  # the end of a program: what matters is whether the value is there
+    except BaseException as error:  # KeyboardInterrupt too: it is the user's to see
+        failure = error
+    seconds = time.perf_counter() - started
+    if failure is None or shelf.encoded:
+        failure = take_result(request, shelf, module)
+    write_answer(out, shelf.encoded, seconds, failure, file, request)
+
+
+def set_stage(request: Mapping[str, Any]) -> tuple[Path, types.ModuleType]:
+    """Set up folder, environment and `__main__` as the code found them when it was recorded."""
+    os.environ["MPLBACKEND"] = "Agg"
+    os.environ["TMPDIR"] = str(Path(request["base"], "tmp"))
+    os.environ["IPYTHONDIR"] = str(Path(request["base"], "tmp", "ipython"))
+    sys.dont_write_bytecode = True
+    project = Path(request["project"])
+    source = request["source"]
+    notebook = source.endswith(".ipynb")
+    file = project / (source if source.endswith(".py") and not Path(source).is_absolute() else "")
+    if file == project:
+        file = project / f"{Path(source).stem or 'slice'}.py"
+        file = file if not file.exists() else file.with_stem(f"{file.stem}_slice")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(request["code"], encoding="utf-8")
+    os.chdir(project / request["folder"])
+    sys.argv = [source or file.name]
+    sys.path.insert(0, str(Path.cwd() if notebook or not source else file.parent))
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = builtins
+    if not notebook:
+        module.__file__ = str(file)
+    sys.modules["__main__"] = module
+    if notebook or "get_ipython" in request["code"]:
+        set_ipython_stage(module, required="get_ipython" in request["code"])
+    protect([*request["protected"], *([request["store"]] if request["store"] else [])], request)
+    return file, module
+
+
+def set_ipython_stage(module: types.ModuleType, *, required: bool) -> None:
+    """Give the code `get_ipython` and `display`, as a notebook has them."""
+    try:
+        from IPython.core.interactiveshell import InteractiveShell
+        from IPython.display import display
+        from traitlets.config import Config
+    except ImportError:
+        if required:
+            raise ReplayError(
+                "the slice uses IPython's own syntax and IPython isn't installed",
+                hint="pip install ipython",
+            ) from None
+        return
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config, user_module=module, user_ns=module.__dict__)
+    module.__dict__["get_ipython"] = lambda: shell
+    module.__dict__["display"] = display
+
+
+def protect(protected: list[str], request: Mapping[str, Any]) -> None:
+    """Refuse every change to the user's files from Python code; the scratch copy stays free."""
+    base = os.path.realpath(request["base"])
+    places = [os.path.realpath(place) for place in protected]
+
+    def below(path: str, place: str) -> bool:
+        return path == place or path.startswith(place.rstrip(os.sep) + os.sep)
+
+    def hidden(path: str, place: str) -> bool:
+        # A home folder may be a project: caches such as ~/.cache are no one's work.
+        inside = os.path.relpath(path, place)
+        return inside.startswith(".") and inside.partition(os.sep)[0] != ".linea"
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            flags = arguments[2]
+            if not isinstance(flags, int) or not flags & WRITING:
+                return
+            paths = [arguments[0]]
+        elif event in CHANGING:
+            paths = [arguments[at] for at in CHANGING[event]]
+        else:
+            return
+        for given in paths:
+            if not isinstance(given, (str, bytes)):
+                continue
+            path = os.path.realpath(os.fsdecode(given))
+            if below(path, base):
+                continue
+            if any(below(path, place) and not hidden(path, place) for place in places):
+                raise PermissionError(f"a re-run changes nothing of yours: {path} is left alone")
+
+    sys.addaudithook(refuse)
+
+
+def pinned_get(
+    store: str | None, parents: Mapping[str, str], shelf: Shelf
+) -> Callable[..., Saved | Pinned]:
+    """`linea.get` that gives what the recorded run got."""
+
+    def get(revision: str, version: int | None = None) -> Saved | Pinned:
+        if revision in shelf.handles and version is None:
+            return shelf.handles[revision]
+        if store is None:
+            raise ReplayError(f"the slice reads the artifact {revision!r} and no store was given")
+        from linea.history import revision as revisions
+        from linea.store.repository import Repository
+
+        with Repository.open(Path(store)) as repository:
+            name = re.split(r"[@~^]", revision, maxsplit=1)[0]
+            moving = version is None and not re.search(r"@v?\d+$", revision)
+            if moving and name in parents:
+                return Pinned(Path(store), repository.by_commit(parents[name]))
+            return Pinned(Path(store), revisions.resolve(repository, revision, version))
+
+    return get
+
+
+def execute(code: str, file: Path, module: types.ModuleType) -> None:
+    """Run `code` as the module `__main__`, with top-level await where it has some."""
+    compiled = compile(code, str(file), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if compiled.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(compiled, module.__dict__))
+    else:
+        exec(compiled, module.__dict__)
+
+
+def take_result(
+    request: Mapping[str, Any], shelf: Shelf, module: types.ModuleType
+) -> BaseException | None:
+    """Put the result variable on the shelf; return what stood in the way."""
+    result = request["result"]
+    try:
+        if result is not None:
+            if result not in module.__dict__:
+                raise ReplayError(f"the slice ran to its end and left no variable {result!r}")
+            shelf.encoded.clear()
+            shelf.add(module.__dict__[result])
+        elif not shelf.encoded:
+            wanted = f"linea.save(…, {request['name']!r})" if request["name"] else "linea.save"
+            raise ReplayError(f"the slice ran to its end and never called {wanted}")
+    except (LineaError, OSError) as error:
+        return error
+    return None
+
+
+def write_answer(
+    out: Path,
+    encoded: list[Encoded],
+    seconds: float,
+    failure: BaseException | None,
+    file: Path,
+    request: Mapping[str, Any],
+) -> None:
+    parts: list[dict[str, str]] = []
+    if request["keep_parts"]:
+        for number, value in enumerate(encoded):
+            parts.append({})
+            for at, (path, data) in enumerate(value.parts.items()):
+                parts[-1][path] = f"{number}-{at}"
+                (out / f"{number}-{at}").write_bytes(data)
+    answer = {
+        "saved": [dataclasses.asdict(value.record) for value in encoded],
+        "parts": parts,
+        "seconds": seconds,
+        "traceback": describe(failure, file, request) if failure else "",
+        "line": failed_line(failure, file) if failure else None,
+    }
+    unfinished = out / "answer.json.part"
+    unfinished.write_text(json.dumps(answer, default=str), encoding="utf-8")
+    unfinished.replace(out / "answer.json")
+
+
+def describe(failure: BaseException, file: Path, request: Mapping[str, Any]) -> str:
+    """The traceback as the user would have seen it, from the first frame that is theirs."""
+    if isinstance(failure, LineaError):
+        return str(failure)
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != str(file):
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(failure), failure, trace))
+    return text.replace(request["project"] + os.sep, "").rstrip()
+
+
+def failed_line(failure: BaseException, file: Path) -> int | None:
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(failure.__traceback__)
+        if frame.f_code.co_filename == str(file)
+    ]
+    return lines[-1] if lines else None
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,193 @@
+"""A slice → the value it gives in a fresh process, in a scratch copy of the working folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from linea.model import Column, Digest, InputFile, Parent, Part, ValueRecord
+from linea.replay import scratch
+
+OUTPUT_LIMIT = 1 << 20
+"""How much of what the code prints is kept, in bytes from the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a slice gave."""
+
+    outcome: str
+    """`done`, `failed` or `timeout`."""
+    record: ValueRecord | None = None
+    saved: tuple[ValueRecord, ...] = ()
+    """Every value that the code handed to `linea.save` under the artifact's name, in order; just
+    the result where the slice has a result variable."""
+    seconds: float = 0.0
+    stdout: str = ""
+    stderr: str = ""
+    traceback: str = ""
+    """The user's traceback, without linea's frames."""
+    line: int | None = None
+    """The line of the slice at which it failed."""
+    parts: tuple[Mapping[str, bytes], ...] = field(default=(), repr=False)
+    """The bytes of each of `saved`, where they were asked for."""
+
+    @property
+    def digest(self) -> Digest | None:
+        return self.record.digest if self.record else None
+
+
+def run(
+    code: str,
+    result: str | None,
+    *,
+    root: Path,
+    inputs: Sequence[InputFile] = (),
+    source: str = "",
+    name: str | None = None,
+    kind: str | None = None,
+    store: Path | None = None,
+    parents: Sequence[Parent] = (),
+    timeout: float | None = None,
+    python: str = sys.executable,
+    keep_parts: bool = False,
+) -> Run:
+    """Run `code` as `__main__` and encode `result`, or what it saves under `name`.
+
+    Nothing below `root` is changed: the code works in a copy of its modules and `inputs`, and
+    `linea.get` reads `store` at the versions that `parents` pin.
+    """
+    with scratch_folder() as base:
+        (base / "out").mkdir()
+        (base / "tmp").mkdir()
+        project = scratch.prepare(root, base / "root", inputs)
+        request = {
+            "code": code,
+            "result": result,
+            "name": name,
+            "kind": kind,
+            "store": str(store.resolve()) if store else None,
+            "parents": {parent.name: str(parent.commit) for parent in parents},
+            "source": source,
+            "project": str(project),
+            "folder": scratch.working_folder(code, inputs, source),
+            "base": str(base),
+            "protected": [
+                str(root.resolve()),
+                *(str(Path(file.path)) for file in inputs if Path(file.path).is_absolute()),
+            ],
+            "keep_parts": keep_parts,
+        }
+        (base / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        finished = call(
+            [python, "-P", "-m", "linea.replay.child", str(base / "request.json")],
+            base,
+            project,
+            timeout,
+        )
+        return read_answer(base, finished, timeout)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    base = Path(tempfile.mkdtemp(prefix="linea-replay-")).resolve()
+    try:
+        yield base
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def call(command: list[str], base: Path, folder: Path, timeout: float | None) -> int | None:
+    """Run `command` with its output in files; return its exit status, None past the time limit.
+
+    Files and not pipes: a process that the code left behind would hold a pipe open.
+    """
+    with (base / "stdout").open("wb") as stdout, (base / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.returncode is None:
+                kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill `process` with every process that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (AttributeError, ProcessLookupError):
+        process.kill()  # no process groups here, or the leader has just gone
+    process.wait()
+
+
+def read_answer(base: Path, status: int | None, timeout: float | None) -> Run:
+    stdout, stderr = tail(base / "stdout"), tail(base / "stderr")
+    answer = base / "out" / "answer.json"
+    if status is None:
+        return Run(
+            "timeout",
+            seconds=timeout or 0.0,
+            stdout=stdout,
+            stderr=stderr,
+            traceback=f"stopped after {timeout:g} s",
+        )
+    if not answer.exists():
+        said = stderr.strip()[-2000:]
+        return Run(
+            "failed",
+            stdout=stdout,
+            stderr=stderr,
+            traceback=f"the process ended with status {status} and left no value\n{said}".strip(),
+        )
+    facts = json.loads(answer.read_text(encoding="utf-8"))
+    saved = tuple(record_from_json(entry) for entry in facts["saved"])
+    return Run(
+        "failed" if facts["traceback"] else "done",
+        record=saved[-1] if saved else None,
+        saved=saved,
+        seconds=facts["seconds"],
+        stdout=stdout,
+        stderr=stderr,
+        traceback=facts["traceback"],
+        line=facts["line"],
+        parts=tuple(
+            {part: (base / "out" / file).read_bytes() for part, file in files.items()}
+            for files in facts["parts"]
+        ),
+    )
+
+
+def tail(path: Path) -> str:
+    """The end of a file as text."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - OUTPUT_LIMIT))
+        return file.read().decode(errors="replace")
+
+
+def record_from_json(facts: Mapping[str, Any]) -> ValueRecord:
+    return ValueRecord(
+        **{
+            **facts,
+            "parts": tuple(Part(**part) for part in facts["parts"]),
+            "columns": tuple(Column(**column) for column in facts["columns"]),
+        }
+    )
