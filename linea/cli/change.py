@@ -1,0 +1,194 @@
+"""Commands that change something: files on disk, tags, what is kept."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linea.cli import records, render
+from linea.cli.render import Cell
+from linea.cli.surroundings import complete_revisions, project, revision
+from linea.errors import LineaError
+from linea.history.revision import no_such_artifact, parse, suggest
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Revision = Annotated[
+    str,
+    typer.Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
+]
+
+
+def checkout(
+    rev: Revision,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="Write here; made where it is missing.")
+    ] = Path(),
+    code: Annotated[bool, typer.Option("--code", help="Only the code.")] = False,
+    value: Annotated[bool, typer.Option("--value", help="Only the value.")] = False,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="Of the value: csv, parquet, json …"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that hold other work.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write a version's value and code as files.
+
+    The value takes its natural form: a table becomes .parquet, an array .npy, a text .txt. A
+    file that is in no version is never overwritten unless forced.
+
+    \b
+    Example:
+      linea checkout feature_table@v2
+      linea checkout --format csv --value --to out feature_table
+    """
+    from linea.replay.checkout import checkout as write
+
+    with project() as here:
+        version = revision(here.repository, rev)
+        written = write(
+            here.repository,
+            version,
+            to,
+            value=value or not code,
+            code=code or not value,
+            force=force,
+            format=format,
+        )
+    if json:
+        render.print_json({"revision": version.revision, "files": written})
+        return
+    render.say(f"Wrote {version.revision}:")
+    render.screen().lines(render.clean(str(path)) for path in written)
+
+
+def tag(
+    rev: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[REV]",
+            help="The version; all tags are listed without it.",
+            autocompletion=complete_revisions,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[TAG]", help="The tag to put on it.")
+    ] = None,
+    delete: Annotated[
+        str | None, typer.Option("--delete", "-d", metavar="TAG", help="Take this tag away.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List, put or take away tags of versions.
+
+    A tag stands on one version of an artifact; put on another one it moves there.
+
+    \b
+    Example:
+      linea tag
+      linea tag model@v3 production
+      linea tag model -d production
+    """
+    with project() as here:
+        repository = here.repository
+        if name is not None and delete is not None:
+            raise LineaError("put a tag or take one away, not both")
+        if rev is None:
+            if delete is not None:
+                raise LineaError("whose tag?", hint=f"linea tag NAME -d {delete}")
+            found = {each: repository.tags(each) for each in repository.names()}
+        else:
+            version = revision(repository, rev)
+            before = dict(repository.tags(version.name))
+            if delete is not None:
+                if delete not in before:
+                    near = suggest(delete, before)
+                    raise LineaError(
+                        f"{version.name!r} has no tag {delete!r}",
+                        hint=f"did you mean {near}?" if near else f"linea tag {version.name}",
+                    )
+                repository.untag(version.name, delete)
+                back = f"linea tag {version.name}@v{before[delete]} {delete}"
+                render.say(f"Took {delete} off {version.name}@v{before[delete]}. Undo: {back}")
+            elif name is not None:
+                repository.tag(version, name)
+                moved = f", was on v{before[name]}" if name in before else ""
+                render.say(f"{version.revision} is now {version.name}@{name}{moved}.")
+            found = {version.name: repository.tags(version.name)}
+    if json:
+        render.print_json(found)
+        return
+    if name is not None or delete is not None:
+        return
+    rows = [
+        [Cell(render.clean(artifact), ("bold",)), Cell(f"v{n}", ("yellow",)), Cell(render.clean(t))]
+        for artifact, tags in found.items()
+        for t, n in sorted(tags.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    screen = render.screen()
+    screen.lines(render.table(screen, rows))
+    if not rows:
+        render.say("No tags.")
+
+
+def rm(
+    revs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REV...",
+            help="An artifact, or one version: name@v2.",
+            autocompletion=complete_revisions,
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Remove an artifact or one of its versions.
+
+    linea undo brings it back, until the store is cleaned.
+
+    \b
+    Example:
+      linea rm scratch
+      linea rm model@v2
+    """
+    with project() as here:
+        repository = here.repository
+        targets = []
+        for rev in revs:
+            revised = parse(rev)
+            if revised.base not in repository.names():
+                raise no_such_artifact(repository, revised.base)
+            whole = revised.at is None and not revised.back
+            targets.append((revision(repository, rev), whole))
+        removed = []
+        for version, whole in targets:
+            repository.delete(version.name, None if whole else version.number)
+            removed.append(version.name if whole else version.revision)
+    if json:
+        render.print_json({"removed": removed})
+        return
+    for each in removed:
+        render.say(f"Removed {each}.")
+    render.say("Undo: linea undo")
+
+
+def undo(json: Json = False) -> None:
+    """Bring back what was removed last.
+
+    \b
+    Example:
+      linea rm model@v2
+      linea undo
+    """
+    with project() as here:
+        version = here.repository.undelete()  # type: ignore[attr-defined]
+    if json:
+        render.print_json({"restored": records.of_version(version)})
+        return
+    render.say(f"Brought back {version.revision}.")
+    render.suggest(f"linea log {shlex.quote(version.name)}")

@@ -1,0 +1,170 @@
+"""Commands that check: what is stale, what can be made again, what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from linea.cli import records, render
+from linea.cli.surroundings import Project, complete_names, complete_revisions, project, revision
+from linea.errors import DamagedStoreError, LineaError, NoSuchArtifactError
+from linea.history.status import status as read_status
+from linea.model import Verdict, Version
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+STATUS_OF = {"identical": 0, "equal": 0, "different": 1, "failed": 2, "impossible": 2}
+COLOR_OF = {"identical": "green", "equal": "green", "different": "yellow"}
+
+
+def status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Only these.", autocompletion=complete_names),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show what is stale, and why.
+
+    A result is stale when a file that it was made from changed or is gone, when an artifact that it
+    was made from has a newer version or is stale itself, or when its code is no longer in the
+    file that it was saved from. Exits with 1 when something is stale.
+
+    \b
+    Example:
+      linea status
+      linea status model
+    """
+    from linea import values
+
+    screen = render.screen()
+    with project() as here:
+        known = here.repository.names()
+        wanted = [revision(here.repository, name).name for name in names or ()] or None
+        stale = read_status(here.repository, here.root, values.digest_file, wanted)
+        count = len(wanted or known)
+    if json:
+        render.print_json(records.of_stale(stale))
+        return int(bool(stale))
+    if not stale:
+        screen.line(f"{render.plural(count, 'artifact')}, nothing is stale")
+        return 0
+    screen.line(f"{len(stale)} of {render.plural(count, 'artifact')} stale")
+    for each in stale:
+        screen.line(screen.style(render.clean(each.version.revision), "bold", "yellow"))
+        screen.lines(f"  {render.clean(reason.text)}" for reason in each.reasons)
+    sources = [each.version.source for each in stale if each.version.source]
+    if sources:
+        render.suggest(f"linea run {sources[0]}", "make it again")
+    return 1
+
+
+def verify(
+    revs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REV]...", help="Revisions.", autocompletion=complete_revisions),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The latest version of every artifact.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Run a version's code again and compare the result.
+
+    The slice runs in a fresh process, in a copy of the working folder. The verdict is kept with
+    the version. Exits with 0 for identical, 1 for different, 2 for failed.
+
+    \b
+    Example:
+      linea verify model@v2
+      linea verify --all
+    """
+    from linea.replay.verify import verify as run_again
+
+    if not revs and not everything:
+        raise LineaError("nothing to verify", hint="name revisions, or give --all")
+    screen = render.screen()
+    worst = 0
+    found = []
+    with project() as here:
+        versions = [revision(here.repository, rev) for rev in revs or ()]
+        if everything:
+            versions += [here.repository.tip(name) for name in here.repository.names()]
+        for version in versions:
+            if screen.terminal and not json:
+                render.say(f"running {version.revision} …")
+            verdict = run_again(here.repository, version, here.root)
+            worst = max(worst, STATUS_OF.get(verdict.outcome, 2))
+            found.append((version, verdict))
+            if not json:
+                screen.lines(_verdict_lines(screen, version, verdict))
+    if json:
+        render.print_json(
+            [
+                {"revision": version.revision, "commit": version.commit}
+                | records.of_verdict(verdict)
+                for version, verdict in found
+            ]
+        )
+    return worst
+
+
+def _verdict_lines(screen: render.Screen, version: Version, verdict: Verdict) -> Iterator[str]:
+    outcome = screen.style(verdict.outcome, COLOR_OF.get(verdict.outcome, "red"))
+    yield f"{render.clean(version.revision)}  {outcome}  ({render.duration(verdict.seconds)})"
+    yield from (f"    {render.clean(line)}" for line in verdict.detail.splitlines())
+
+
+def fsck(json: Json = False) -> int:
+    """Check that every stored byte is what was stored.
+
+    Reads every version of every artifact and checks the parts of its value against what was
+    recorded of them. Exits with 2 when something is damaged.
+
+    \b
+    Example:
+      linea fsck
+    """
+    screen = render.screen()
+    with project() as here:
+        problems, count = _problems(here)
+    if json:
+        render.print_json({"versions": count, "problems": problems})
+    elif problems:
+        screen.line(f"{render.plural(count, 'version')}, {render.plural(len(problems), 'problem')}")
+        screen.lines(f"  {render.clean(each['revision'])}: {each['problem']}" for each in problems)
+    else:
+        screen.line(f"{render.plural(count, 'version')}, all as stored")
+    return 2 if problems else 0
+
+
+def _problems(here: Project) -> tuple[list[dict[str, str]], int]:
+    from linea import values
+
+    repository = here.repository
+    problems = []
+    checked: set[tuple[str, str]] = set()
+    count = 0
+    for name in repository.names():
+        try:
+            versions = list(repository.versions(name))
+        except (DamagedStoreError, NoSuchArtifactError) as error:
+            problems.append({"revision": name, "problem": error.message})
+            continue
+        for version in versions:
+            count += 1
+            read = repository.read_part(version)
+            try:
+                repository.code(version)
+                repository.session(version)
+                for part in version.value.parts:
+                    if (part.path, part.digest) in checked:
+                        continue
+                    if values.digest_bytes(read(part.path)) != part.digest:
+                        raise DamagedStoreError(f"{part.path} is not what was stored")
+                    checked.add((part.path, part.digest))
+            except LineaError as error:
+                problems.append({"revision": version.revision, "problem": error.message})
+    return problems, count

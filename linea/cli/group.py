@@ -1,0 +1,145 @@
+"""The commands as one Typer group; a command's module is imported when the command is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from linea.cli.app import COMMANDS, overview
+from linea.errors import LineaError
+
+UsageError: Any = typer.BadParameter.__base__
+ClickError: Any = UsageError.__base__
+
+
+class Lazy(TyperGroup):
+    """A group that knows its commands by name only."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = COMMANDS.get(cmd_name)
+        if command is None:
+            return None
+        module = importlib.import_module(f"linea.cli.{command.module}")
+        return built(cmd_name, getattr(module, command.function))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(overview())
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in COMMANDS and not ctx.resilient_parsing:
+            near = get_close_matches(name, COMMANDS, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "all commands: linea --help"
+            raise LineaError(f"there is no command {name!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+def built(name: str, function: Callable[..., Any] | typer.Typer) -> Any:
+    """Turn a command's function, or an app of several, into what the group runs."""
+    if isinstance(function, typer.Typer):
+        return typer.main.get_command(function)
+    settings = {"help_option_names": ["-h", "--help"], **getattr(function, "settings", {})}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    cls = getattr(function, "command_class", TyperCommand)
+    app.command(name, context_settings=settings, cls=cls)(function)
+    return typer.main.get_command(app)
+
+
+def group() -> Any:
+    """Return the whole command."""
+    app = typer.Typer(
+        cls=Lazy,
+        name="linea",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_globals)
+    return typer.main.get_command(app)
+
+
+def _globals(
+    directory: Annotated[
+        Path | None, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise LineaError(f"can't go to {directory}: {error.strerror}") from None
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run a command line; errors become `Error:` and `Hint:` on stderr."""
+    try:
+        status = group().main(list(arguments), prog_name="linea", standalone_mode=False)
+        sys.stdout.flush()
+    except LineaError as error:
+        return _failed(error.message, error.hint)
+    except ClickError as error:
+        return _failed(*_wrong_use(error))
+    except typer.Abort:
+        return _failed("stopped", None)
+    except BrokenPipeError:
+        _close_quietly()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        return _failed(_of_system(error), None)
+    return status if isinstance(status, int) else 0
+
+
+def _failed(message: str, hint: str | None) -> int:
+    from linea.cli.render import Screen
+
+    screen = Screen.of(sys.stderr)
+    _flush()
+    print(screen.style("Error:", "red"), message, file=sys.stderr)  # noqa: T201
+    if hint:
+        print(screen.style("Hint:", "cyan"), hint, file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _wrong_use(error: Any) -> tuple[str, str | None]:
+    """Return what a wrong command line is told."""
+    message = str(error.format_message()).strip()
+    if not message:
+        return "wrong use", None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "linea"
+    text = message[0].lower() + message[1:].rstrip(".")
+    return text, f"see: {path} --help"
+
+
+def _of_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_quietly()
+
+
+def _close_quietly() -> None:
+    """Keep the interpreter from complaining about a pipe that nobody reads."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = None

@@ -1,0 +1,260 @@
+"""Values and records to the text that people and programs read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TextIO
+
+_STYLES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+_WIDE_OPEN = 10_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Screen:
+    """What a stream can show."""
+
+    stream: TextIO
+    width: int
+    """Columns; very many where nobody's terminal is at the other end."""
+    color: bool
+    unicode: bool
+    terminal: bool
+    height: int = 24
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Screen:
+        """Ask a stream what it can show; `COLUMNS` and `NO_COLOR` are honoured."""
+        terminal = stream.isatty()
+        columns = os.environ.get("COLUMNS", "")
+        size = shutil.get_terminal_size()
+        width = size.columns if terminal or columns.isdigit() else _WIDE_OPEN
+        encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
+        plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        return cls(
+            stream=stream,
+            width=width,
+            color=terminal and not plain,
+            unicode=encoding.startswith("utf"),
+            terminal=terminal,
+            height=size.lines,
+        )
+
+    def style(self, text: str, *styles: str) -> str:
+        """Colour a text, on a terminal."""
+        if not self.color or not text:
+            return text
+        codes = ";".join(_STYLES[style] for style in styles)
+        return f"\x1b[{codes}m{text}\x1b[0m"
+
+    def line(self, text: str = "") -> None:
+        """Write a line of the result."""
+        if not self.unicode:
+            text = _in_ascii(text)
+        self.stream.write(text + "\n")
+
+    def lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.line(text)
+
+
+def screen() -> Screen:
+    """Return what stdout can show."""
+    return Screen.of(sys.stdout)
+
+
+def say(message: str) -> None:
+    """Tell what was done, on stderr."""
+    _to_stderr(message)
+
+
+def suggest(command: str, why: str = "") -> None:
+    """Name the next useful command, where a person reads."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        stderr = Screen.of(sys.stderr)
+        sys.stdout.flush()
+        _to_stderr(stderr.style(f"{why or 'next'}: {command}", "dim"))
+
+
+def _to_stderr(text: str) -> None:
+    stderr = Screen.of(sys.stderr)
+    sys.stderr.write((text if stderr.unicode else _in_ascii(text)) + "\n")
+
+
+_ASCII = str.maketrans(
+    {"→": "->", "−": "-", "×": "x", "·": ";", "…": "...", "⇒": "=>", "✓": "ok", "✗": "x",
+     "≈": "~", "“": '"', "”": '"', "’": "'"}
+)  # fmt: skip
+
+
+def _in_ascii(text: str) -> str:
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def clean(text: str) -> str:
+    """Return a text that came from a store without what could steer a terminal."""
+    return "".join(
+        char if char == "\t" or unicodedata.category(char)[0] != "C" else "�" for char in text
+    )
+
+
+def width_of(text: str) -> int:
+    """Return the columns that a text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Fill a text up to a width."""
+    fill = " " * max(0, width - width_of(text))
+    return fill + text if right else text + fill
+
+
+def fit(text: str, width: int) -> str:
+    """Cut a text to a width, saying so with an ellipsis."""
+    if width_of(text) <= width:
+        return text
+    kept, used = [], 0
+    for char in text:
+        used += width_of(char)
+        if used > width - 1:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + "…" if width > 0 else ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of text in a table and its colours."""
+
+    text: str
+    styles: tuple[str, ...] = ()
+    right: bool = False
+
+
+def table(screen: Screen, rows: Sequence[Sequence[Cell]], *, flexible: int = -1) -> list[str]:
+    """Align rows of cells; the flexible column gives way where the screen is too narrow."""
+    if not rows:
+        return []
+    count = max(len(row) for row in rows)
+    flexible %= count
+    widths = [
+        max((width_of(row[column].text) for row in rows if column < len(row)), default=0)
+        for column in range(count)
+    ]
+    others = sum(width + 2 for n, width in enumerate(widths) if n != flexible and width)
+    widths[flexible] = max(min(widths[flexible], screen.width - others), 12)
+    lines = []
+    for row in rows:
+        pieces = []
+        for column, cell in enumerate(row):
+            if not widths[column]:
+                continue
+            text = fit(cell.text, widths[column])
+            filled = pad(text, widths[column], right=cell.right)
+            before, _, after = filled.partition(text) if text else (filled, "", "")
+            pieces.append(before + screen.style(text, *cell.styles) + after)
+        lines.append("  ".join(pieces).rstrip())
+    return lines
+
+
+def age(when: datetime, now: datetime) -> str:
+    """Say how long ago something was."""
+    seconds = (now - when).total_seconds()
+    if seconds < 0:
+        return f"{when:%Y-%m-%d}"
+    for unit, size in (
+        ("year", 365.25 * 86400),
+        ("month", 30.4375 * 86400),
+        ("week", 7 * 86400),
+        ("day", 86400),
+        ("hour", 3600),
+        ("minute", 60),
+    ):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' * (count > 1)} ago"
+    return "just now"
+
+
+def person(author: str) -> str:
+    """Return the name of `Name <email>`."""
+    name, _, email = author.partition("<")
+    return clean(name.strip() or email.rstrip(">") or "unknown")
+
+
+def size(count: int) -> str:
+    """Say a number of bytes."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return (
+                f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+            )
+        amount /= 1000
+    return f"{count} B"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """Count things: `1 line`, `1,203 lines`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def as_json(value: Any) -> str:
+    """Return any of our records as JSON."""
+    return json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=True)
+
+
+def plain(value: Any) -> Any:
+    """Turn records into what JSON can say."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Path | timedelta | Decimal):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return repr(value)
+
+
+def print_json(value: Any) -> None:
+    """Write the machine form of a result."""
+    sys.stdout.write(as_json(value) + "\n")

@@ -1,0 +1,155 @@
+"""Commands that begin: a store, a watched run, the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from linea.cli import render
+from linea.cli.surroundings import STORE
+from linea.errors import LineaError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="The project's folder; made where it is missing.")
+    ] = Path(),
+    json: Json = False,
+) -> None:
+    """Make a store in this folder.
+
+    A store is a folder, .linea, beside your code. It is made by itself on the first save; init
+    says where it shall be. In a store that is there already nothing changes.
+
+    \b
+    Example:
+      linea init
+      linea init ~/projects/houses
+    """
+    from linea.store.repository import Repository
+
+    path = folder.resolve() / STORE
+    there = path.exists()
+    if there:
+        Repository.open(path).close()
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        Repository.create(path).close()
+    if json:
+        render.print_json({"store": path, "created": not there})
+        return
+    render.say(f"{'There is a store already in' if there else 'Made a store in'} {path}")
+    render.suggest("linea run FILE.py")
+
+
+class _Run(TyperCommand):
+    """Everything behind FILE, or behind `-m MODULE`, belongs to what is run."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _own_options(args))
+
+
+def _own_options(args: list[str]) -> list[str]:
+    """Put a `--` where linea's own options end, as `python -m` does."""
+    for number, arg in enumerate(args):
+        if arg == "-m":
+            return [*args[: number + 2], "--", *args[number + 2 :]]
+        if arg.startswith("-m") and not arg.startswith("--"):
+            return [*args[: number + 1], "--", *args[number + 1 :]]
+        if arg == "--" or not (arg.startswith("-") or args[number - 1 : number] in _WITH_VALUE):
+            return args
+    return args
+
+
+_WITH_VALUE = (["--save"], ["--output"], ["-o"])
+
+
+def run(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE [ARGS]...", help="A .py or .ipynb file, and what is passed to it."
+        ),
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("-m", metavar="MODULE", help="Run a module, as python -m does.")
+    ] = None,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--save", metavar="NAME", help="Save this variable at the end; may be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the executed notebook here."),
+    ] = None,
+) -> int:
+    """Run a script, notebook or module with linea watching.
+
+    The program runs as it does without linea: same output, same arguments, same exit status.
+    What it saves with linea.save(value, "name") is recorded with the code that made it.
+
+    \b
+    Example:
+      linea run train.py --epochs 3
+      linea run --save model train.py
+      linea run analysis.ipynb
+      linea run -m houses.train
+    """
+    from linea import api
+
+    given = list(arguments or [])
+    extra: dict[str, Any] = {"save": tuple(save)} if save else {}
+    if module is not None:
+        return int(api.run_module(module, given, **extra))
+    if not given:
+        raise LineaError("nothing to run", hint="linea run FILE.py, FILE.ipynb or -m MODULE")
+    path = Path(given[0])
+    if not path.exists():
+        raise LineaError(f"there is no file {path}", hint=_nearest(path))
+    if path.suffix == ".ipynb":
+        if given[1:]:
+            raise LineaError("a notebook takes no arguments", hint=f"linea run {path}")
+        return int(api.run_notebook(path, output=output, **extra) or 0)
+    if output is not None:
+        raise LineaError("--output is for notebooks", hint=f"linea run {path}")
+    return int(api.run_script(path, given[1:], **extra))
+
+
+run.command_class = _Run  # type: ignore[attr-defined]
+run.settings = {"allow_interspersed_args": False}  # type: ignore[attr-defined]
+
+
+def _nearest(path: Path) -> str | None:
+    from linea.history.revision import suggest
+
+    folder = path.parent
+    beside = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    near = suggest(path.name, beside)
+    return f"did you mean {near}?" if near else f"look in {folder.resolve()}"
+
+
+def demo(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A new folder for it; a temporary one by default.")
+    ] = None,
+) -> int:
+    """Try everything on a small project made for it.
+
+    Makes a project with a messy script and notebook in a new folder, runs them, and shows log,
+    blame, diff, checkout, verify and status with the commands that you would type.
+
+    \b
+    Example:
+      linea demo
+      linea demo houses
+    """
+    from linea.cli import demo as demonstration  # type: ignore[attr-defined]
+
+    return int(demonstration.run(folder) or 0)

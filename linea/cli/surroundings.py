@@ -1,0 +1,111 @@
+"""Where and when the command runs: the only place that looks at cwd, environment and clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linea.errors import LineaError, NoStoreError, NoSuchArtifactError, NoSuchVersionError
+from linea.model import Version
+
+if TYPE_CHECKING:
+    from linea.store.repository import Repository
+
+STORE = ".linea"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An open store and the folder that its paths are relative to."""
+
+    repository: Repository
+    root: Path
+
+
+def now() -> datetime:
+    """Return the time; `LINEA_NOW` holds it still for tests and documentation."""
+    frozen = os.environ.get("LINEA_NOW")
+    return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
+
+
+def find_store(start: Path, named: str | None = None) -> Path:
+    """Return the store that is named, or the nearest one from `start` upward."""
+    if named:
+        return Path(named)
+    for folder in (start, *start.parents):
+        if (folder / STORE).is_dir():
+            return folder / STORE
+    raise NoStoreError(
+        f"there is no {STORE} store in {start} or above",
+        hint="linea init makes one here; linea run FILE.py makes one on the first save",
+    )
+
+
+@contextmanager
+def project() -> Iterator[Project]:
+    """Open the store of the folder that the command runs in."""
+    from linea.store.repository import Repository
+
+    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR"))
+    with Repository.open(path) as repository:
+        yield Project(repository, path.resolve().parent)
+
+
+def revision(repository: Repository, text: str) -> Version:
+    """Return the version that a revision names, or that a file on disk holds."""
+    from linea.history.revision import resolve
+
+    try:
+        return resolve(repository, text, now=now())
+    except (NoSuchArtifactError, NoSuchVersionError):
+        if not Path(text).exists():
+            raise
+    return of_file(repository, Path(text))
+
+
+def of_file(repository: Repository, path: Path) -> Version:
+    """Return the newest version whose value the file holds."""
+    from linea import values
+    from linea.history.revision import last_known_as, resolve_file
+
+    found = resolve_file(repository, values.identify(path))
+    if found:
+        return found[0]
+    near = last_known_as(repository, str(path))
+    if near:
+        names = " or ".join(version.revision for version in near[:3])
+        raise NoSuchVersionError(
+            f"{path} is in no version", hint=f"a file of this name was last known as {names}"
+        )
+    raise NoSuchVersionError(
+        f"{path} is in no version", hint="files are found by their content: see linea ls"
+    )
+
+
+def complete_names(incomplete: str) -> list[str]:
+    """Return the artifacts whose names begin so, for the shell."""
+    try:
+        with project() as here:
+            return [name for name in here.repository.names() if name.startswith(incomplete)]
+    except (LineaError, OSError):
+        return []
+
+
+def complete_revisions(incomplete: str) -> list[str]:
+    """Return the revisions that begin so, for the shell: names, then versions and tags of one."""
+    name, at, _ = incomplete.partition("@")
+    if not at:
+        return complete_names(incomplete)
+    try:
+        with project() as here:
+            versions = [each.number for each in here.repository.versions(name)]
+            tags = sorted(here.repository.tags(name))
+    except (LineaError, OSError):
+        return []
+    known = [*tags, *[f"v{number}" for number in versions]]
+    return [f"{name}@{each}" for each in known if f"{name}@{each}".startswith(incomplete)]

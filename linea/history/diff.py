@@ -1,0 +1,91 @@
+"""Two versions to what differs between them: code, value, inputs, parents, environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linea.history.diff_code import CodeDiff, diff_code
+from linea.history.diff_value import Same, Side, ValueDiff, diff_values
+from linea.history.log import Change, data_changes, environment_changes, upstream_changes
+from linea.history.reading import Reader
+from linea.model import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs between two versions, of one artifact or of two."""
+
+    before: Version
+    after: Version
+    code: CodeDiff
+    value: ValueDiff
+    inputs: tuple[Change, ...]
+    parents: tuple[Change, ...]
+    environment: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        parts = (self.code, self.inputs, self.parents, self.environment)
+        return not isinstance(self.value, Same) or any(parts)
+
+
+def diff(
+    repository: Reader,
+    before: Version,
+    after: Version,
+    *,
+    key: Sequence[str] = (),
+    limit: int = 10,
+    load: bool = True,
+    trusted: bool = False,
+) -> Diff:
+    """Compare two versions.
+
+    Values that are equal are never read, nor are columns of a table that are; nothing is with
+    `load=False`. A pickled value is only read when its author is `trusted`.
+    """
+    return Diff(
+        before=before,
+        after=after,
+        code=diff_code(repository.code(before), repository.code(after)),
+        value=diff_values(
+            _side(repository, before, trusted),
+            _side(repository, after, trusted),
+            key=key,
+            limit=limit,
+            load=load,
+        ),
+        inputs=tuple(data_changes(before, after)),
+        parents=tuple(upstream_changes(before, after)),
+        environment=tuple(environment_changes(before.environment, after.environment)),
+    )
+
+
+def _side(repository: Reader, version: Version, trusted: bool) -> Side:
+    from linea import values
+
+    read = repository.read_part(version)
+
+    def load() -> Any:
+        return values.decode(version.value, read, trusted=trusted)
+
+    def columns(names: Sequence[str]) -> Any:
+        return as_arrow(load()).select(list(names))
+
+    return Side(version.value, load, columns)
+
+
+def as_arrow(table: Any) -> Any:
+    """Return any kind of table as a `pyarrow.Table`, a named index as columns of it."""
+    import pyarrow as pa
+
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if hasattr(table, "to_arrow"):
+        return table.to_arrow()
+    if hasattr(table, "to_frame"):
+        table = table.to_frame()
+    return pa.Table.from_pandas(table)

@@ -1,0 +1,460 @@
+"""Two tables to the rows, columns and cells that differ; equal columns are never read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from linea.errors import LineaError
+from linea.model import Column, ValueRecord
+
+Load = Callable[[Sequence[str]], Any]
+"""Reads some columns of a stored table as a `pyarrow.Table`."""
+
+_KEY_TYPES = ("int", "uint", "string", "large_string", "str", "utf8", "date", "timestamp", "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class Retyped:
+    """A column that has another type."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDiff:
+    """A column whose content changed."""
+
+    name: str
+    cells: int | None
+    """How many cells changed in the rows that both have; None where rows couldn't be matched."""
+    before: dict[str, Any]
+    """`mean`, `min`, `max`, `nulls`, `distinct`, as the type allows."""
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """One cell, before and after."""
+
+    row: dict[str, Any]
+    """The key of the row, or `{"row": position}`."""
+    column: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TableDiff:
+    """What differs between two tables."""
+
+    rows: tuple[int, int]
+    added_columns: tuple[Column, ...] = ()
+    removed_columns: tuple[Column, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    retyped: tuple[Retyped, ...] = ()
+    reordered: bool = False
+    changed: tuple[ColumnDiff, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    matched_by: str = "position"
+    """`key`, `position`, `content` or `nothing`."""
+    key: tuple[str, ...] = ()
+    rows_added: int = 0
+    rows_removed: int = 0
+    rows_changed: int = 0
+    added_rows: tuple[dict[str, Any], ...] = ()
+    """The first few."""
+    removed_rows: tuple[dict[str, Any], ...] = ()
+    cells: tuple[CellChange, ...] = ()
+    """The first few."""
+    loaded: tuple[str, ...] = ()
+    """The columns that had to be read."""
+    kind: str = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Which rows of two tables are the same row."""
+
+    by: str
+    key: tuple[str, ...]
+    both: tuple[Any, Any]
+    """Positions in either table, pairwise."""
+    removed: Any
+    added: Any
+
+
+class _Tables:
+    """The columns of two tables, read when first asked for."""
+
+    def __init__(self, before: Load, after: Load) -> None:
+        self._load = (before, after)
+        self._read: dict[str, tuple[Any, Any]] = {}
+
+    def columns(self, names: Sequence[str]) -> None:
+        """Read several columns in one go."""
+        missing = [name for name in names if name not in self._read]
+        if missing:
+            tables = [load(missing) for load in self._load]
+            for name in missing:
+                self._read[name] = (tables[0].column(name), tables[1].column(name))
+
+    def column(self, name: str) -> tuple[Any, Any]:
+        self.columns([name])
+        return self._read[name]
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(self._read)
+
+
+def diff_tables(
+    before: ValueRecord,
+    after: ValueRecord,
+    load_before: Load,
+    load_after: Load,
+    *,
+    key: Sequence[str] = (),
+    limit: int = 10,
+) -> TableDiff:
+    """Compare two stored tables, reading only columns that differ and what matches their rows."""
+    schema = diff_schema(before, after)
+    old = {column.name: column for column in before.columns}
+    new = {column.name: column for column in after.columns}
+    both = [name for name in new if name in old]
+    unknown = [name for name in key if name not in both]
+    if unknown:
+        raise LineaError(
+            f"there is no column {unknown[0]!r} in both versions",
+            hint="the columns are " + ", ".join(both[:20]),
+        )
+    differing = [
+        name
+        for name in both
+        if old[name].digest != new[name].digest or old[name].type != new[name].type
+    ]
+    schema = replace(
+        schema, unchanged=tuple(name for name in both if name not in differing), key=tuple(key)
+    )
+    if not both or (not differing and schema.rows[0] == schema.rows[1]):
+        return schema
+    tables = _Tables(load_before, load_after)
+    rows = _match_rows(tables, schema, old, differing, both)
+    return _with_cells(schema, tables, rows, differing, both, limit)
+
+
+def diff_schema(before: ValueRecord, after: ValueRecord) -> TableDiff:
+    """Compare two tables by what was recorded of them, without reading either."""
+    old = {column.name: column for column in before.columns}
+    new = {column.name: column for column in after.columns}
+    gone = [column for column in before.columns if column.name not in new]
+    come = [column for column in after.columns if column.name not in old]
+    renamed = []
+    for column in list(gone):
+        same = next((each for each in come if each.digest == column.digest), None)
+        if same is not None:
+            renamed.append((column.name, same.name))
+            gone.remove(column)
+            come.remove(same)
+    both = [name for name in old if name in new]
+    return TableDiff(
+        rows=(_row_count(before), _row_count(after)),
+        added_columns=tuple(come),
+        removed_columns=tuple(gone),
+        renamed=tuple(renamed),
+        retyped=tuple(
+            Retyped(name, old[name].type, new[name].type)
+            for name in both
+            if old[name].type != new[name].type
+        ),
+        reordered=both != [name for name in new if name in old],
+    )
+
+
+def _row_count(record: ValueRecord) -> int:
+    rows = record.summary.get("rows", 0)
+    return rows if isinstance(rows, int) else 0
+
+
+def _match_rows(
+    tables: _Tables,
+    schema: TableDiff,
+    old: dict[str, Column],
+    differing: list[str],
+    both: list[str],
+) -> _Rows:
+    """Say which rows are the same: by the key given, one inferred, the position or the content."""
+    import numpy as np
+
+    if schema.key:
+        tables.columns([*schema.key])
+        rows = _by_key(tables, schema.key)
+        if rows is None:
+            raise LineaError(
+                f"{', '.join(schema.key)} doesn't tell the rows apart",
+                hint="give more columns: --key a,b",
+            )
+        return rows
+    same_length = schema.rows[0] == schema.rows[1]
+    # With as many rows as before, a column that is equal keeps the rows in step: only a column
+    # that changed can say that they were shuffled.
+    candidates = _key_candidates(old, differing if same_length else both)
+    for names in candidates:
+        rows = _by_key(tables, names, overlap=0.5)
+        if rows is not None and not (same_length and _in_step(rows)):
+            return rows
+        if rows is not None:
+            break
+    if same_length:
+        everything = np.arange(schema.rows[0])
+        nothing = everything[:0]
+        return _Rows("position", (), (everything, everything), nothing, nothing)
+    return _by_content(tables, both)
+
+
+def _key_candidates(columns: dict[str, Column], names: list[str]) -> list[tuple[str, ...]]:
+    """Order the columns that may tell rows apart, likely ones first; then pairs of them."""
+
+    def rank(name: str) -> tuple[bool, bool]:
+        folded = name.casefold()
+        named = folded in ("id", "key", "index", "uuid") or folded.endswith(("id", "_key", "no"))
+        return not (named or folded.startswith("__index")), columns[name].type.startswith("time")
+
+    able = [
+        name
+        for name in names
+        if columns[name].type.startswith(_KEY_TYPES) and not columns[name].nulls
+    ]
+    able.sort(key=rank)
+    return [*[(name,) for name in able[:8]], *combinations(able[:4], 2)]
+
+
+def _in_step(rows: _Rows) -> bool:
+    before, after = rows.both
+    return len(rows.added) == 0 and bool((before == after).all())
+
+
+def _by_key(tables: _Tables, key: tuple[str, ...], overlap: float = 0.0) -> _Rows | None:
+    """Match rows by a key; None where it isn't unique or too few rows have a partner."""
+    import numpy as np
+
+    before, after = _codes_of(tables, key)
+    left, left_at = np.unique(before, return_index=True)
+    right, right_at = np.unique(after, return_index=True)
+    if len(left) != len(before) or len(right) != len(after):
+        return None
+    common, in_left, in_right = np.intersect1d(left, right, return_indices=True)
+    if len(common) < overlap * min(len(left), len(right)):
+        return None
+    order = np.argsort(right_at[in_right], kind="stable")
+    pairs = left_at[in_left][order], right_at[in_right][order]
+    removed = np.sort(left_at[~np.isin(left, common, assume_unique=True)])
+    added = np.sort(right_at[~np.isin(right, common, assume_unique=True)])
+    return _Rows("key", key, pairs, removed, added)
+
+
+def _by_content(tables: _Tables, names: list[str]) -> _Rows:
+    """Match equal rows, as often as both tables have them."""
+    import numpy as np
+
+    before, after = _codes_of(tables, tuple(names))
+    left, right = _occurrences(before), _occurrences(after)
+    width = int(max(left.max(initial=0), right.max(initial=0))) + 1
+    one, other = before * width + left, after * width + right
+    _, at_one, at_other = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    removed = np.setdiff1d(np.arange(len(one)), at_one)
+    added = np.setdiff1d(np.arange(len(other)), at_other)
+    return _Rows("content", (), (at_one, at_other), removed, added)
+
+
+def _occurrences(codes: Any) -> Any:
+    """Number the repetitions of each code: 0 for its first, 1 for its second …"""
+    import numpy as np
+
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    starts = np.r_[True, ordered[1:] != ordered[:-1]] if len(codes) else np.array([], bool)
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(codes)), 0))
+    numbers = np.empty(len(codes), dtype=np.int64)
+    numbers[order] = np.arange(len(codes)) - first
+    return numbers
+
+
+def _codes_of(tables: _Tables, names: tuple[str, ...]) -> tuple[Any, Any]:
+    """Give equal rows of the named columns equal numbers, over both tables."""
+    import numpy as np
+
+    tables.columns(names)
+    combined: Any = None
+    length = 0
+    for name in names:
+        before, after = tables.column(name)
+        length = len(before)
+        codes = np.concatenate(_codes(before, after))
+        if combined is None:
+            combined = codes
+        else:
+            mixed = combined * (int(codes.max(initial=0)) + 1) + codes
+            combined = np.unique(mixed, return_inverse=True)[1].astype(np.int64)
+    return combined[:length], combined[length:]
+
+
+def _codes(before: Any, after: Any) -> tuple[Any, Any]:
+    """Give equal cells of two columns equal numbers; nulls equal nulls and NaN equals NaN."""
+    import numpy as np
+    import pyarrow as pa
+
+    before, after = _plain(before), _plain(after)
+    if before.type != after.type:
+        try:
+            after = after.cast(before.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            before, after = _as_text(before), _as_text(after)
+    try:
+        encoded = pa.chunked_array([*before.chunks, *after.chunks], before.type).dictionary_encode(
+            null_encoding="encode"
+        )
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, NotImplementedError):
+        before, after = _as_text(before), _as_text(after)
+        encoded = pa.chunked_array([*before.chunks, *after.chunks], before.type).dictionary_encode(
+            null_encoding="encode"
+        )
+    if not len(encoded):
+        return np.array([], np.int64), np.array([], np.int64)
+    codes = encoded.combine_chunks()
+    if isinstance(codes, pa.ChunkedArray):
+        codes = codes.chunk(0)
+    numbers = codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers[: len(before)], numbers[len(before) :]
+
+
+def _plain(column: Any) -> Any:
+    """Return a column as a chunked array without dictionaries."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.Array):
+        column = pa.chunked_array([column])
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column
+
+
+def _as_text(column: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.chunked_array([pa.array([repr(each) for each in column.to_pylist()], pa.string())])
+
+
+def _cells_differ(before: Any, after: Any, pairs: tuple[Any, Any]) -> Any:
+    """Return, for each pair of rows, whether the cells of a column differ."""
+    import numpy as np
+    import pyarrow as pa
+
+    before, after = _plain(before), _plain(after)
+    kind = before.type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if kind == after.type and numeric and not before.null_count and not after.null_count:
+        one, other = before.to_numpy()[pairs[0]], after.to_numpy()[pairs[1]]
+        differ = one != other
+        if pa.types.is_floating(kind):
+            differ &= ~(np.isnan(one) & np.isnan(other))
+        return differ
+    one, other = _codes(before, after)
+    return one[pairs[0]] != other[pairs[1]]
+
+
+def _with_cells(
+    schema: TableDiff,
+    tables: _Tables,
+    rows: _Rows,
+    differing: list[str],
+    both: list[str],
+    limit: int,
+) -> TableDiff:
+    """Fill in which rows and cells differ."""
+    import numpy as np
+
+    tables.columns(differing)
+    any_change = np.zeros(len(rows.both[0]), dtype=bool)
+    changed, cells = [], []
+    for name in differing:
+        before, after = tables.column(name)
+        count = None
+        if rows.by != "content":
+            differ = _cells_differ(before, after, rows.both)
+            any_change |= differ
+            count = int(differ.sum())
+            cells += _first_cells(tables, rows, name, np.flatnonzero(differ)[:limit])
+        if count != 0:
+            changed.append(ColumnDiff(name, count, statistics(before), statistics(after)))
+    shown = list(dict.fromkeys([*rows.key, *both]))
+    added = _first_rows(tables, shown, rows.added[:limit], 1) if len(rows.added) else ()
+    removed = _first_rows(tables, shown, rows.removed[:limit], 0) if len(rows.removed) else ()
+    return replace(
+        schema,
+        changed=tuple(changed),
+        matched_by=rows.by,
+        key=rows.key,
+        rows_added=len(rows.added),
+        rows_removed=len(rows.removed),
+        rows_changed=int(any_change.sum()),
+        added_rows=added,
+        removed_rows=removed,
+        cells=tuple(cells),
+        loaded=tables.loaded,
+    )
+
+
+def _first_cells(tables: _Tables, rows: _Rows, name: str, at: Any) -> list[CellChange]:
+    before, after = tables.column(name)
+    found = []
+    for pair in at.tolist():
+        left, right = int(rows.both[0][pair]), int(rows.both[1][pair])
+        row = {key: tables.column(key)[1][right].as_py() for key in rows.key}
+        found.append(
+            CellChange(row or {"row": right}, name, before[left].as_py(), after[right].as_py())
+        )
+    return found
+
+
+def _first_rows(
+    tables: _Tables, names: list[str], at: Any, side: int
+) -> tuple[dict[str, Any], ...]:
+    tables.columns(names)
+    return tuple(
+        {name: tables.column(name)[side][int(row)].as_py() for name in names} for row in at
+    )
+
+
+def statistics(column: Any) -> dict[str, Any]:
+    """Return the facts that show a column's content move."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _plain(column)
+    kind = column.type
+    facts: dict[str, Any] = {"nulls": column.null_count}
+    if pa.types.is_floating(kind):
+        finite = column.filter(pc.invert(pc.is_nan(column)))
+        facts["nulls"] += len(column) - column.null_count - len(finite)
+        column = finite
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        facts["mean"] = _number(pc.mean(column))
+        facts["std"] = _number(pc.stddev(column)) if not pa.types.is_decimal(kind) else None
+    if pa.types.is_boolean(kind):
+        facts["true"] = pc.sum(column).as_py() or 0
+    elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
+        ends = pc.min_max(column).as_py()
+        facts |= {"min": ends["min"], "max": ends["max"]}
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        facts["distinct"] = pc.count_distinct(column).as_py()
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _number(scalar: Any) -> float | None:
+    value = scalar.as_py()
+    return None if value is None else float(value)
