@@ -82,3 +82,34 @@ def unload_ipython_extension(shell: Any) -> None:
     from linea import api
 
     api.unwatch_ipython(shell)
+
+
+def _watch_script() -> None:
+    """Take over a plain script that has just begun to import linea (see `watching.take_over`)."""
+    import os
+    import sys
+
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if not isinstance(file, str) or os.environ.get("LINEA_WATCH") == "0":
+        return
+    if sys.gettrace() is not None or sys.flags.interactive or "IPython" in sys.modules:
+        return
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith("<frozen") or frame.f_code.co_filename == __file__
+    ):
+        frame = frame.f_back
+    if (
+        frame.f_globals is not vars(main)
+        or frame.f_code.co_name != "<module>"
+        or frame.f_code.co_filename != file
+        or not file.endswith(".py")
+    ):
+        return
+    from linea import watching
+
+    watching.take_over(frame)
+
+
+_watch_script()

@@ -21,9 +21,7 @@ def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
     """Positions in `steps` of those that `criterion`, as it stands after the last, rests on."""
     wanted = frozenset(criterion)
     # `from __future__` decides how all that follows is compiled.
-    forced = {
-        i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")
-    }
+    forced = {i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")}
     while True:
         kept = _reach_back(steps, wanted, forced)
         missing = _deletions(steps, kept, wanted) - forced
@@ -32,12 +30,18 @@ def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
         forced |= missing
 
 
-def _reach_back(steps: Sequence[Step], criterion: frozenset[Location], forced: set[int]) -> set[int]:
+def _reach_back(
+    steps: Sequence[Step], criterion: frozenset[Location], forced: set[int]
+) -> set[int]:
     need = set(criterion)
     kept: set[int] = set()
     for i in range(len(steps) - 1, -1, -1):
         effects = steps[i].effects
-        if i in forced or not need.isdisjoint(effects.binds) or not need.isdisjoint(effects.mutates):
+        if (
+            i in forced
+            or not need.isdisjoint(effects.binds)
+            or not need.isdisjoint(effects.mutates)
+        ):
             kept.add(i)
             need -= effects.binds
             need -= effects.unbinds
@@ -65,7 +69,11 @@ def _deletions(steps: Sequence[Step], kept: set[int], criterion: frozenset[Locat
 
 
 def _read_next(
-    steps: Sequence[Step], kept: set[int], after: int, name: Location, criterion: frozenset[Location]
+    steps: Sequence[Step],
+    kept: set[int],
+    after: int,
+    name: Location,
+    criterion: frozenset[Location],
 ) -> bool:
     """Whether a kept step after `after` reads `name` before one binds it."""
     for j in sorted(k for k in kept if k > after):
@@ -116,7 +124,9 @@ def emit(
         for n, line in enumerate(part):
             lines.append(line)
             inside = head <= n < head + own
-            origins.append(Origin(place.file, place.line + n - head, place.cell) if inside else None)
+            origins.append(
+                Origin(place.file, place.line + n - head, place.cell) if inside else None
+            )
     if future and looping:
         lines, origins = _future_first(lines, origins)
     if last is not None:
@@ -142,7 +152,11 @@ def _future_first(
 
 def _assigned(text: str, names: Sequence[str]) -> str:
     """A displayed expression that also binds IPython's names for it."""
-    return " = ".join(names) + " = (\n" + text + "\n)" if "\n" in text else " = ".join(names) + " = " + text
+    return (
+        " = ".join(names) + " = (\n" + text + "\n)"
+        if "\n" in text
+        else " = ".join(names) + " = " + text
+    )
 
 
 def _awaits(text: str) -> bool:

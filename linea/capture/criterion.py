@@ -29,7 +29,12 @@ def slice_of_expression(session: Session, expression: str, *, result: str) -> Sl
 
 
 def build(
-    session: Session, names: Iterable[str], *, result: str | None, last: str | None = None, upto: int | None = None
+    session: Session,
+    names: Iterable[str],
+    *,
+    result: str | None,
+    last: str | None = None,
+    upto: int | None = None,
 ) -> Slice:
     """The slice of everything that can be reached from `names`."""
     steps = session.steps if upto is None else session.steps[:upto]
@@ -66,5 +71,3 @@ def unreproducible(session: Session, kept: list[int]) -> list[str]:
         for clock in session.clocks(step):
             found.append(f"{clock} at {place}")
     return found
-
-

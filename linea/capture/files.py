@@ -40,7 +40,12 @@ class _Tap:
 
 def _hook(event: str, arguments: tuple[Any, ...], wanted: frozenset[str] = _WANTED) -> None:
     if event in wanted and _Tap.events is not None:
+        if event == "os.listdir" and sys._getframe(1).f_code.co_filename == _IMPORTER:
+            return  # the import system looking for a module, not the user's program for files
         _Tap.events.append((event, arguments))
+
+
+_IMPORTER = "<frozen importlib._bootstrap_external>"
 
 
 @dataclass(slots=True)
@@ -62,14 +67,21 @@ class Touched:
 
     def __bool__(self) -> bool:
         return bool(
-            self.read or self.created or self.changed or self.removed or self.listed or self.processes
+            self.read
+            or self.created
+            or self.changed
+            or self.removed
+            or self.listed
+            or self.processes
         )
 
 
 class Files:
     """Listens for file events of the whole process."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, own: Iterable[str] = ()) -> None:
+        """`own` are files that show the program itself: reading one isn't reading data."""
+        self._own = frozenset(own)
         if not _Tap.installed:
             sys.addaudithook(_hook)
             _Tap.installed = True
@@ -99,6 +111,15 @@ class Files:
         """End a statement's events; linea's own work must leave none."""
         events, _Tap.events = _Tap.events or [], None
         return events
+
+    def mark(self) -> int:
+        """The place in the events at which something of linea's own begins."""
+        return len(_Tap.events) if _Tap.events is not None else 0
+
+    def forget_since(self, mark: int) -> None:
+        """Drop what was heard since `mark`."""
+        if _Tap.events is not None:
+            del _Tap.events[mark:]
 
     def finish(self, events: list[tuple[str, tuple[Any, ...]]]) -> Touched:
         """What happened since `start`."""
@@ -217,6 +238,8 @@ class Files:
             touched.changed.add(path)
 
     def _ignore(self, path: str) -> bool:
+        if path in self._own:
+            return True
         if path.startswith(self._ignored) and not path.startswith(self.root + os.sep):
             return True
         parts = path.split(os.sep)
@@ -239,7 +262,16 @@ def _system_folders() -> list[str]:
     home = os.path.expanduser("~")
     folders |= {
         os.path.join(home, n)
-        for n in (".cache", ".config", ".local", ".ipython", ".jupyter", ".matplotlib", ".pyenv", ".conda")
+        for n in (
+            ".cache",
+            ".config",
+            ".local",
+            ".ipython",
+            ".jupyter",
+            ".matplotlib",
+            ".pyenv",
+            ".conda",
+        )
     }
     return sorted({f.rstrip("/") + "/" for f in folders if len(f) > 1})
 
@@ -286,7 +318,9 @@ class _Inotify:
                 inner = [
                     e.path
                     for e in entries
-                    if e.name not in self.SKIP and not e.name.startswith(".") and e.is_dir(follow_symlinks=False)
+                    if e.name not in self.SKIP
+                    and not e.name.startswith(".")
+                    and e.is_dir(follow_symlinks=False)
                 ]
         except OSError:
             return
@@ -314,7 +348,12 @@ class _Inotify:
                 path = os.path.join(folder, name)
                 if mask & self.FOLDER:
                     if mask & self.MADE:
-                        self.add(path, path.count(os.sep) - self.folders[1].count(os.sep) if 1 in self.folders else 1)
+                        self.add(
+                            path,
+                            path.count(os.sep) - self.folders[1].count(os.sep)
+                            if 1 in self.folders
+                            else 1,
+                        )
                         found.append((path, "made"))
                     elif mask & self.GONE:
                         found.append((path, "gone"))

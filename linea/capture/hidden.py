@@ -77,7 +77,15 @@ def _numpy_random(module: Any) -> object:
 def _decimal(module: Any) -> object:
     context = module.getcontext()
     traps = tuple(v for v in context.traps.values())
-    return (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, traps)
+    return (
+        context.prec,
+        context.rounding,
+        context.Emin,
+        context.Emax,
+        context.capitals,
+        context.clamp,
+        traps,
+    )
 
 
 def _warnings(module: Any) -> object:
@@ -98,7 +106,9 @@ def _options(display: bool) -> Callable[[Any], object]:
 
 def _rc(module: Any) -> object:
     values = dict.values(module.rcParams)
-    return tuple(v if type(v) in (str, int, float, bool, type(None)) else _rc_value(v) for v in values)
+    return tuple(
+        v if type(v) in (str, int, float, bool, type(None)) else _rc_value(v) for v in values
+    )
 
 
 def _rc_value(value: object) -> object:
@@ -175,7 +185,9 @@ class Hidden:
             if before:
                 for name in before.keys() | environ.keys():
                     if before.get(name) != environ.get(name):
-                        changed.add("env:" + (os.fsdecode(name) if isinstance(name, bytes) else str(name)))
+                        changed.add(
+                            "env:" + (os.fsdecode(name) if isinstance(name, bytes) else str(name))
+                        )
             self._environ = environ
         self._written |= changed
         return changed

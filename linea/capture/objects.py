@@ -380,7 +380,8 @@ class Graph:
 
     def _generator(self, obj: Any, walk: _Walk) -> object:
         frame = next(
-            (f for f in (getattr(obj, n, None) for n in ("gi_frame", "cr_frame", "ag_frame")) if f), None
+            (f for f in (getattr(obj, n, None) for n in ("gi_frame", "cr_frame", "ag_frame")) if f),
+            None,
         )
         if frame is None:
             return "finished"
@@ -485,7 +486,9 @@ def _shallow(items: Iterable[object]) -> object:
 
 
 def _immutable_print(item: object) -> object:
-    if isinstance(item, (types.CodeType, types.FrameType, types.TracebackType, re.Match, weakref.ref)):
+    if isinstance(
+        item, (types.CodeType, types.FrameType, types.TracebackType, re.Match, weakref.ref)
+    ):
         return address(item)
     return (type(item).__name__, repr(item))
 
@@ -514,7 +517,9 @@ def _piece(items: list[object], walk: _Walk) -> object:
     if kinds <= ATOMS:
         return xxh3_64_intdigest(marshal.dumps(items, 2))
     if kinds <= _FLAT and all(
-        set(map(type, item)) <= ATOMS for item in items if type(item) is tuple  # type: ignore[call-overload]
+        set(map(type, item)) <= ATOMS
+        for item in items
+        if type(item) is tuple  # type: ignore[call-overload]
     ):
         return xxh3_64_intdigest(marshal.dumps(items, 2))
     walk.stack.extend(items)
@@ -790,7 +795,12 @@ def _solid_base(kind: type) -> type:
 def _has_own_reduce(kind: type) -> bool:
     for base in kind.__mro__[:-1]:
         own = type.__dict__["__dict__"].__get__(base)
-        if "__reduce__" in own or "__reduce_ex__" in own or "__getstate__" in own or "__reduce_cython__" in own:
+        if (
+            "__reduce__" in own
+            or "__reduce_ex__" in own
+            or "__getstate__" in own
+            or "__reduce_cython__" in own
+        ):
             return True
     return False
 
@@ -811,7 +821,9 @@ def _immutable_library_type(kind: type, package: str) -> bool:
             for b in kind.__mro__
         )  # fmt: skip
     if package == "pyarrow":
-        return not any(w in name for w in ("Writer", "Stream", "File", "Reader", "Builder", "Buffer"))
+        return not any(
+            w in name for w in ("Writer", "Stream", "File", "Reader", "Builder", "Buffer")
+        )
     if package == "polars":
         return "type" in name.lower() or name in ("Expr", "LazyFrame", "PyExpr", "PyLazyFrame")
     if package == "torch":
@@ -844,7 +856,12 @@ def _ndarray(obj: Any, walk: _Walk) -> object:
     walk.shares[address(obj)] = shared
     if obj.dtype.hasobject:
         if obj.dtype.names is None:
-            return (obj.dtype.str, obj.shape, obj.strides, _sequence(obj.ravel().tolist(), obj.size, walk))
+            return (
+                obj.dtype.str,
+                obj.shape,
+                obj.strides,
+                _sequence(obj.ravel().tolist(), obj.size, walk),
+            )
         walk.blind(obj)
         return None
     return (obj.dtype.str, obj.shape, obj.strides, _array_print(obj))
@@ -879,7 +896,11 @@ def _masked_array(obj: Any, walk: _Walk) -> object:
     numpy = sys.modules["numpy"]
     mask = obj._mask
     walk.stack.append(mask)
-    return (_ndarray(numpy.asarray(obj), walk), obj._sharedmask, obj.fill_value if obj.dtype.names is None else None)
+    return (
+        _ndarray(numpy.asarray(obj), walk),
+        obj._sharedmask,
+        obj.fill_value if obj.dtype.names is None else None,
+    )
 
 
 def _random_generator(obj: Any, walk: _Walk) -> object:
@@ -932,8 +953,12 @@ def _frame(obj: Any, walk: _Walk) -> object:
         walk.stack.append(values)
         shape.append((type(values).__name__, address(values)))
         shape.append(_array_print(block.mgr_locs.as_array))
+    accessors = getattr(type(obj), "_accessors", ())
     for key, value in attributes.items():
-        if key in ("_mgr", "_item_cache", "_flags", "_cacher", "_is_copy"):
+        if (
+            key in ("_mgr", "_item_cache", "_flags", "_cacher", "_is_copy", "_cache")
+            or key in accessors
+        ):
             continue
         walk.stack.append(value)
         shape.append(_shallow([key, value]))
@@ -1004,7 +1029,11 @@ def _tensor(obj: Any, walk: _Walk) -> object:
         walk.stack.extend(attributes.values())
         shape.append(_shallow(list(attributes.items())))
     if obj.device.type == "cpu" and obj.layout == sys.modules["torch"].strided:
-        flat = obj.detach().contiguous().view(-1).view(sys.modules["torch"].uint8) if obj.numel() else None
+        flat = (
+            obj.detach().contiguous().view(-1).view(sys.modules["torch"].uint8)
+            if obj.numel()
+            else None
+        )
         shape.append(0 if flat is None else xxh3_64_intdigest(memoryview(flat.numpy())))
     return tuple(shape)
 

@@ -42,15 +42,17 @@ def run_statements(
     tree = ast.parse(source, filename)
     flags = future_flags(tree)
     floor = 0
+    session.text = source
     for number, node in enumerate(tree.body):
         code, first, last = text.span(node, source)
         head = text.leading_comments(source, first, floor)
         floor = last
-        if number < start:
-            continue
         if head < first:
             code = "".join(text._lines(source)[head - 1 : first - 1]) + code
         statement = Statement(code, Place(shown, head, last))
+        if number < start:
+            session.assume(node, statement)
+            continue
         compiled, mode = compile_statement(node, filename, flags, docstring=number == 0)
         session.before(node, statement)
         try:

@@ -9,7 +9,8 @@ import os
 import sys
 import time
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ NOISE = frozenset({
 
 _UNBOUND = object()
 
+RANDOM = frozenset({"random", "numpy.random", "torch.random"})
+
+BEFORE = "hidden:before linea was loaded"
+"""Everything that statements did which ran unwatched: each later value may rest on it."""
+
+
+def node_decorated(node: ast.stmt) -> bool:
+    return bool(getattr(node, "decorator_list", None))
+
 
 @dataclass(slots=True)
 class _Open:
@@ -58,6 +68,7 @@ class _Open:
     named: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     artifacts: list[Any] = field(default_factory=list)
+    saves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,8 @@ class Session:
         self.namespace = namespace
         self.root = root
         self.source = source
+        self.text = ""
+        """Source of the script; a notebook's Watcher knows its own."""
         self.steps: list[Step] = []
         self.open: _Open | None = None
         self.notes: list[str] = []
@@ -94,7 +107,7 @@ class Session:
         self._user_modules: dict[str, bool] = {}
         self._folders = _library_folders()
         self.graph = Graph(namespace, self.is_user_module)
-        self.files = Files(root)
+        self.files = Files(root, own={str(root / source)} if source else set())
         self.hidden = Hidden()
         self._bound: dict[str, tuple[int, Any]] = {}
         self._costs: dict[str, float] = {}
@@ -104,6 +117,7 @@ class Session:
         self._stat: dict[str, FileRead] = {}
         self._everywhere: set[str] = set()
         self._figure_numbers: dict[int, int] = {}
+        self._seeded: set[str] = set()
         self._snapshot()
 
     # ------------------------------------------------------------------------ one statement
@@ -115,7 +129,7 @@ class Session:
         try:
             self.open = self._open(node, statement)
         except Exception as error:
-            self._fault("before a statement", error)
+            self.fault("before a statement", error)
             self.open = _Open(node, statement, Uses(*(frozenset(),) * 5), (), True)
         self.open.overhead = time.perf_counter() - began
         self.files.start()
@@ -131,16 +145,63 @@ class Session:
         seconds = ended - running.started
         self.user_seconds += seconds
         try:
-            effects, assumed = self._close(running, events, error, seconds)
+            if self.idle:
+                self.idle = False
+                effects, assumed = Effects(), []
+            elif running.saves and error is None:
+                effects, assumed = self._saved(running), []
+            else:
+                effects, assumed = self._close(running, events, error, seconds)
         except Exception as fault:
-            self._fault("after a statement", fault)
-            effects, assumed = self._everything(running), ("linea could not observe this statement",)
+            self.fault("after a statement", fault)
+            effects, assumed = (
+                self._everything(running),
+                ("linea could not observe this statement",),
+            )
         name = type(error).__name__ if error is not None else None
         step = Step(len(self.steps), running.statement, effects, seconds, name, tuple(assumed))
         if running.artifacts:
             self.artifacts[step.index] = running.artifacts
         self.steps.append(step)
         self.own_seconds += time.perf_counter() - ended + running.overhead
+
+    def assume(self, node: ast.stmt, statement: Statement) -> None:
+        """`statement` ran before the session was watched: take it to have done all it could."""
+        found = uses(node)
+        plain = found.inert or isinstance(
+            node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+        )
+        reads = _locations(found.loads | ({BEFORE} if not plain else set()))
+        binds = found.stores | {f"module:{m}" for m in found.modules}
+        mutates = (
+            set()
+            if plain and not node_decorated(node)
+            else found.loads | found.deferred | found.maybe | {BEFORE}
+        )
+        if "star" in found.effects:
+            mutates |= {n for n in self.namespace if n not in NOISE}
+        effects = Effects(reads, _locations(binds), _locations(mutates - binds))
+        why = () if plain or found.inert else ("some statements ran before linea was loaded",)
+        self.steps.append(Step(len(self.steps), statement, effects, 0.0, None, why))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens inside is linea's own doing, not the running statement's."""
+        mark = self.files.mark()
+        try:
+            yield
+        finally:
+            self.files.forget_since(mark)
+
+    def only_saves(self) -> None:
+        """The running statement does nothing but hand a value to linea."""
+        if self.open is not None:
+            self.open.saves = True
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.paused = True
+        self.files.close()
 
     def note_artifact(self, version: Any) -> None:
         """The running statement loaded `version` from the store."""
@@ -151,7 +212,7 @@ class Session:
 
     def criterion(self, names: Iterable[str]) -> set[Location]:
         """Everything that the values of `names`, as they are now, rest on."""
-        found: set[str] = set(self._closure(names))
+        found: set[str] = {BEFORE, *self._closure(names)}
         packages = self._packages(found) | {p for p in self._everywhere}
         found |= {f"package:{p}" for p in packages}
         if any(self.graph.reach.get(n, NOTHING).pyplot for n in found):
@@ -164,10 +225,14 @@ class Session:
     def unseeded(self, step: Step, before: set[Location]) -> list[str]:
         """Random states that `step` draws from and that no step in `before` has seeded."""
         found = []
-        for key in ("random", "numpy.random", "torch.random"):
+        for key in sorted(RANDOM):
             location = Location(f"hidden:{key}")
             if location in step.effects.mutates and location not in before:
-                calls = uses(ast.parse(step.statement.source).body[0]).calls if not step.error else frozenset()
+                calls = (
+                    uses(ast.parse(step.statement.source).body[0]).calls
+                    if not step.error
+                    else frozenset()
+                )
                 if not calls & rules.SEEDS:
                     found.append(f"the unseeded generator of {key.removesuffix('.random')}")
         return found
@@ -182,7 +247,11 @@ class Session:
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             if name in rules.CLOCKS and name not in ("time",):
                 found.append(f"the clock or the system ({name})")
             elif name in rules.GENERATORS and not node.args and not node.keywords:
@@ -214,7 +283,9 @@ class Session:
         for call in ast.walk(node):
             if not isinstance(call, ast.Call):
                 continue
-            name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+            name = (
+                call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+            )
             if name in TEXT_IS_CODE and call.args:
                 text = call.args[0]
                 known = isinstance(text, ast.Constant) or (
@@ -335,7 +406,9 @@ class Session:
         look(sharing - bound)
         sharing |= graph.holders(changed)
         mutated = {n for n in sharing if n not in bound} | {
-            n for n, r in old.items() if n not in bound and n not in unbound and not r.keys.isdisjoint(changed)
+            n
+            for n, r in old.items()
+            if n not in bound and n not in unbound and not r.keys.isdisjoint(changed)
         }
         if blurred:
             assumed.append("objects too large to compare within the time budget")
@@ -367,7 +440,7 @@ class Session:
                 runs=runs,
                 mentions=frozenset(mentions),
                 packages=frozenset(packages),
-                text=not self._text_free(bound, mutated),
+                text=not self._text_free(bound, mutated, found.strings),
                 files=bool(touched) or bool(running.named),
                 imports=importing or bool(touched.modules),
                 pyplot=pyplot,
@@ -375,14 +448,28 @@ class Session:
             reads |= {f"hidden:{k}" for k in self.hidden.reads(facts)}
             seeds = self._seeds(running, hidden_changed)
             for key in hidden_changed:
-                if key in seeds:
-                    binds.add(f"hidden:{key}")
-                    reads.discard(f"hidden:{key}")
+                location = f"hidden:{key}"
+                if key in RANDOM and key not in self._seeded:
+                    # Until it is seeded, what was drawn before makes no difference that a re-run
+                    # could show.
+                    if mentions & rules.SEEDS:
+                        self._seeded.add(key)
+                        binds.add(location)
+                    elif not importing and not fresh:
+                        mutates.add(location)
+                elif key in seeds:
+                    binds.add(location)
+                    reads.discard(location)
                 else:
-                    mutates.add(f"hidden:{key}")
-                    reads.add(f"hidden:{key}")
+                    mutates.add(location)
+                    reads.add(location)
             visible = bool(
-                hidden_changed or mutated or touched or bound - {"_", "__", "___"} or unbound or pyplot
+                hidden_changed
+                or mutated
+                or touched
+                or bound - {"_", "__", "___"}
+                or unbound
+                or pyplot
             )
             written = self._invisible(running, visible, bool(hidden_changed), bool(mutated))
             mutates |= {f"package:{p}" for p in written}
@@ -391,7 +478,9 @@ class Session:
             if runs:
                 reads |= {f"package:{p}" for p in self._everywhere}
         if touched or running.named:
-            file_reads, file_binds, file_mutates = self._file_effects(running, touched, mutated, mentions, importing)
+            file_reads, file_binds, file_mutates = self._file_effects(
+                running, touched, mutated, mentions, importing
+            )
             reads |= file_reads
             binds |= file_binds
             mutates |= file_mutates
@@ -409,6 +498,15 @@ class Session:
             ),
             assumed,
         )
+
+    def _saved(self, running: _Open) -> Effects:
+        """A statement that saves changes nothing of the user's; it may bind the handle."""
+        bound, unbound = self._bindings(running.uses, completed=True)
+        for name in bound:
+            self.graph.look(name, time.perf_counter() + 0.01)
+        self.files.finish([])
+        self.hidden.observe()
+        return Effects(reads=_locations(running.reads), binds=_locations(bound | unbound))
 
     def _was_bound(self, old: dict[str, Reach]) -> set[str]:
         return {n for n, r in old.items() if r is not NOTHING}
@@ -455,7 +553,7 @@ class Session:
                 try:
                     self.graph.look(name, time.perf_counter() + 0.05)
                 except Exception as error:
-                    self._fault("first look", error)
+                    self.fault("first look", error)
 
     def _harmless(self, running: _Open) -> bool:
         """Whether rules alone show that the statement changes no object."""
@@ -464,7 +562,9 @@ class Session:
             return False
         if not found.effects <= {"call", "attribute", "operator", "subscript", "iterate"}:
             return False
-        if found.raises or isinstance(running.node, (ast.ClassDef, ast.FunctionDef, ast.For, ast.While)):
+        if found.raises or isinstance(
+            running.node, (ast.ClassDef, ast.FunctionDef, ast.For, ast.While)
+        ):
             return False
         if not found.calls <= rules.PURE_BUILTINS:
             return False
@@ -497,7 +597,11 @@ class Session:
 
     def _unseen(self, running: _Open, reads: set[str], old: dict[str, Reach]) -> set[int]:
         """Keys of things that can't be seen, taken to be changed by a statement that can reach them."""
-        if running.uses.calls and running.uses.calls <= rules.PURE_BUILTINS and not self._iterates(running):
+        if (
+            running.uses.calls
+            and running.uses.calls <= rules.PURE_BUILTINS
+            and not self._iterates(running)
+        ):
             return set()
         if running.uses.calls <= _LOOKS and running.uses.calls and not running.uses.writes_items:
             return set()
@@ -512,7 +616,20 @@ class Session:
         return found
 
     def _iterates(self, running: _Open) -> bool:
-        consuming = {"all", "any", "bytes", "dict", "frozenset", "list", "max", "min", "set", "sorted", "sum", "tuple"}
+        consuming = {
+            "all",
+            "any",
+            "bytes",
+            "dict",
+            "frozenset",
+            "list",
+            "max",
+            "min",
+            "set",
+            "sorted",
+            "sum",
+            "tuple",
+        }
         return bool(running.uses.calls & consuming) or bool(
             running.uses.effects & {"iterate", "with", "operator"}
         )
@@ -529,7 +646,11 @@ class Session:
                 value = self.namespace.get(name)
                 if isinstance(value, type):
                     found.add(address(value))
-                elif isinstance(value, types.ModuleType) and running.uses.calls & {"setattr", "delattr", "reload"}:
+                elif isinstance(value, types.ModuleType) and running.uses.calls & {
+                    "setattr",
+                    "delattr",
+                    "reload",
+                }:
                     if value.__name__ not in ("importlib", "builtins"):
                         found.add(address(value))
         return found
@@ -650,7 +771,9 @@ class Session:
                     part = inner.get(attribute)
                     if isinstance(part, types.ModuleType) and depth < 4:
                         location = f"module:{part.__name__}"
-                        if location not in found and part.__name__.startswith(module.__name__ + "."):
+                        if location not in found and part.__name__.startswith(
+                            module.__name__ + "."
+                        ):
                             found.add(location)
                             todo.append((part, depth + 1))
         return found
@@ -659,7 +782,9 @@ class Session:
         count = len(sys.modules)
         if count == running.modules:
             return set()
-        return {n for n in list(sys.modules)[running.modules :] if "." in n or self.is_user_module(n)}
+        return {
+            n for n in list(sys.modules)[running.modules :] if "." in n or self.is_user_module(n)
+        }
 
     def _invisible(self, running: _Open, visible: bool, state: bool, mutated: bool) -> set[str]:
         """Packages whose inner state a call may have changed though nothing shows."""
@@ -674,7 +799,9 @@ class Session:
         discarded = isinstance(node, ast.Expr) and not visible
         # A setting whose change was seen needs no guess.
         setters = {c for c in running.uses.calls if rules.SETTER.match(c)} if not state else set()
-        if not setters and not (discarded and running.uses.calls - rules.SILENT_CALLS - rules.PURE_BUILTINS):
+        if not setters and not (
+            discarded and running.uses.calls - rules.SILENT_CALLS - rules.PURE_BUILTINS
+        ):
             return found - {"__main__", "builtins"} | ({"builtins"} & found)
         for chain in running.uses.chains:
             if chain[-1] not in running.uses.calls and not setters:
@@ -698,7 +825,9 @@ class Session:
                 if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
                     reach = self.graph.reach.get(name, NOTHING)
                     if any(rules.SETTER.match(m) for m in reach.mentions):
-                        found |= {m.partition(".")[0] for n in reach.names for m in self._module_name(n)}
+                        found |= {
+                            m.partition(".")[0] for n in reach.names for m in self._module_name(n)
+                        }
         return found - {"__main__", "builtins"}
 
     def _module_name(self, name: str) -> list[str]:
@@ -707,14 +836,20 @@ class Session:
 
     def _returns_nothing(self, chain: Sequence[str]) -> bool:
         """Whether a discarded call of a library may have been made for its invisible effect."""
-        if chain[-1] in rules.SILENT_CALLS or chain[-1].startswith(("get", "is", "has", "assert", "check")):
+        if chain[-1] in rules.SILENT_CALLS or chain[-1].startswith(
+            ("get", "is", "has", "assert", "check")
+        ):
             return False
         return self.last_value is None or self.last_value is _UNBOUND
+
+    idle = False
+    """The statement that comes is a magic that changes no value."""
 
     last_value: Any = _UNBOUND
     """What the last expression statement gave, where the runner can tell: None or not."""
 
-    def _text_free(self, bound: set[str], mutated: set[str]) -> bool:
+    def _text_free(self, bound: set[str], mutated: set[str], constants: tuple[str, ...]) -> bool:
+        """Whether no result holds text that the statement doesn't spell out itself."""
         if mutated:
             return False
         for name in bound:
@@ -722,7 +857,13 @@ class Session:
             kind = type(value)
             if kind in (int, float, complex, bool, type(None)):
                 continue
-            if kind.__name__ == "ndarray" and getattr(value, "dtype", None) is not None and value.dtype.kind in "iufcb":
+            if kind is str and value in constants:
+                continue
+            if (
+                kind.__name__ == "ndarray"
+                and getattr(value, "dtype", None) is not None
+                and value.dtype.kind in "iufcb"
+            ):
                 continue
             return False
         return True
@@ -733,7 +874,9 @@ class Session:
         if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
             return set()
         call = node.value
-        if running.uses.calls & rules.SEEDS == set() or any(isinstance(a, ast.Call) for a in call.args):
+        if running.uses.calls & rules.SEEDS == set() or any(
+            isinstance(a, ast.Call) for a in call.args
+        ):
             return set()
         chain: list[str] = []
         target: ast.expr = call.func
@@ -749,7 +892,10 @@ class Session:
             found.add("random")
         if owner is getattr(sys.modules.get("numpy.random.mtrand"), "_rand", _UNBOUND):
             found.add("numpy.random")
-        if getattr(function, "__module__", "") in ("torch.random", "torch") and "torch" in sys.modules:
+        if (
+            getattr(function, "__module__", "") in ("torch.random", "torch")
+            and "torch" in sys.modules
+        ):
             found.add("torch.random")
         name = getattr(function, "__name__", "")
         if getattr(function, "__module__", None) == "numpy.random" and name == "seed":
@@ -759,7 +905,12 @@ class Session:
     # -------------------------------------------------------------------------------- files
 
     def _file_effects(
-        self, running: _Open, touched: Touched, mutated: set[str], mentions: set[str], importing: bool
+        self,
+        running: _Open,
+        touched: Touched,
+        mutated: set[str],
+        mentions: set[str],
+        importing: bool,
     ) -> tuple[set[str], set[str], set[str]]:
         reads = {f"file:{p}" for p in touched.read | running.named}
         binds = {f"file:{p}" for p in touched.created | touched.removed}
@@ -767,7 +918,11 @@ class Session:
         for path in touched.created - touched.read:
             reads.discard(f"file:{path}")
         if touched.processes:
-            reads |= {f"file:{p}" for p in self._written_files if os.path.lexists(p)} if not self.files.sees_c else set()
+            reads |= (
+                {f"file:{p}" for p in self._written_files if os.path.lexists(p)}
+                if not self.files.sees_c
+                else set()
+            )
         # What can be done to a handle can change the file behind it.
         for name in mutated:
             for path in self._handle_files([name]):
@@ -782,7 +937,9 @@ class Session:
         for path in touched.created:
             if os.path.isdir(path):
                 self._made_folders.add(path)
-        for path in touched.read | touched.created | touched.changed | touched.removed | touched.listed:
+        for path in (
+            touched.read | touched.created | touched.changed | touched.removed | touched.listed
+        ):
             for folder in self._made_folders:
                 if path.startswith(folder + os.sep):
                     reads.add(f"file:{folder}")
@@ -854,7 +1011,7 @@ class Session:
             mutates=frozenset(names),
         )
 
-    def _fault(self, where: str, error: Exception) -> None:
+    def fault(self, where: str, error: Exception) -> None:
         logger.warning("capture failed %s: %s", where, error, exc_info=error)
         note = f"capture failed {where}: {type(error).__name__}: {error}"
         if note not in self.notes:
@@ -908,5 +1065,3 @@ def _library_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = {paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib")}
     return tuple(os.path.abspath(p) + os.sep for p in found)
-
-

@@ -97,7 +97,9 @@ def span(node: ast.stmt, source: str) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=8)
 def _lines(source: str) -> list[str]:
-    return io.StringIO(source, newline="").readlines() if "\r" in source else source.splitlines(True)
+    return (
+        io.StringIO(source, newline="").readlines() if "\r" in source else source.splitlines(True)
+    )
 
 
 def uses(node: ast.stmt) -> Uses:
@@ -185,7 +187,9 @@ class _Reader:
         after, self.assigned = self.assigned, before
         return after
 
-    def body(self, nodes: Iterable[ast.stmt], local: frozenset[str], late: bool, certain: bool) -> None:
+    def body(
+        self, nodes: Iterable[ast.stmt], local: frozenset[str], late: bool, certain: bool
+    ) -> None:
         for node in nodes:
             self.statement(node, local, late=late, certain=certain)
 
@@ -439,10 +443,7 @@ class _Reader:
         # expression only when it is consumed.
         self.expression(node.generators[0].iter, local, late, certain)
         bound = {
-            n.id
-            for g in node.generators
-            for n in ast.walk(g.target)
-            if isinstance(n, ast.Name)
+            n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)
         }
         inner = local | frozenset(bound)
         later = late or isinstance(node, ast.GeneratorExp)
@@ -494,7 +495,9 @@ class _Reader:
     def annotation(self, node: ast.expr, local: frozenset[str], late: bool, certain: bool) -> None:
         self.expression(node, local, late, certain)
 
-    def class_body(self, node: ast.ClassDef, local: frozenset[str], late: bool, certain: bool) -> None:
+    def class_body(
+        self, node: ast.ClassDef, local: frozenset[str], late: bool, certain: bool
+    ) -> None:
         for part in [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]:
             self.expression(part, local, late, certain)
         if node.decorator_list or node.bases or node.keywords:

@@ -70,7 +70,10 @@ def in_child(work: Any, *, timeout: int = TIMEOUT) -> Any:
         os.close(read)
         signal.alarm(timeout)
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+            ):
                 result = ("ok", work())
         except BaseException:
             result = ("error", traceback.format_exc())
@@ -102,9 +105,11 @@ def run_whole(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     module = main_module(path)
     sys.modules["__main__"] = module
     session = Session(module.__dict__, root=folder, source="program.py")
-    cells = [(None, case["code"])] if "cells" not in case else [
-        (c["id"], c["code"]) for i in case["order"] for c in case["cells"] if c["id"] == i
-    ]
+    cells = (
+        [(None, case["code"])]
+        if "cells" not in case
+        else [(c["id"], c["code"]) for i in case["order"] for c in case["cells"] if c["id"] == i]
+    )
     stop = case.get("save_after")
     value = None
     for number, (_, code) in enumerate(cells):
@@ -162,7 +167,9 @@ def fresh(function: str, *arguments: Any) -> Any:
 
 def run(case: dict[str, Any], *, verbose: bool = False) -> Outcome:
     """Run a case's program and its slice."""
-    outcome = Outcome(expected=case.get("expected_steps", []), extra=case.get("allowed_extra_steps", []))
+    outcome = Outcome(
+        expected=case.get("expected_steps", []), extra=case.get("allowed_extra_steps", [])
+    )
     apart = case.get("fresh")
     call = fresh if apart else lambda f, *a: in_child(lambda: globals()[f](*a))
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
@@ -214,7 +221,11 @@ def preload() -> None:
 if __name__ == "__main__":
     preload()
     wanted = set(sys.argv[1:])
-    rows = [c for c in load() if (c["id"] in wanted if wanted else c["kind"] in ("script", "notebook")) and importable(c)]
+    rows = [
+        c
+        for c in load()
+        if (c["id"] in wanted if wanted else c["kind"] in ("script", "notebook")) and importable(c)
+    ]
     counts = [0, 0, 0]
     for case in rows:
         done = run(case, verbose=bool(wanted))
@@ -223,7 +234,9 @@ if __name__ == "__main__":
         counts[2] += done.exact
         if not done.exact or wanted:
             label = "EXACT" if done.exact else "LARGE" if done.sound else "WRONG"
-            print(f"{label} {case['id']} [{case['level']}] kept={done.kept} expected={done.expected} extra={done.extra}")
+            print(
+                f"{label} {case['id']} [{case['level']}] kept={done.kept} expected={done.expected} extra={done.extra}"
+            )
             if not done.sound:
                 print("   ", done.error[-900:] or f"{done.whole[:200]} != {done.alone[:200]}")
             if wanted:

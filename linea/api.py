@@ -1,0 +1,528 @@
+"""The public functions: where recording and reading meet.
+
+`save` runs top to bottom: encode the value, find the slice that made it, commit both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linea.errors import LineaError, NoStoreError, SliceError
+from linea.model import CommitId, Digest, Environment, InputFile, Parent, Version
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from linea.history.blame import LineOrigin
+    from linea.history.diff import Diff
+    from linea.history.log import LogEntry
+    from linea.model import Slice, Verdict
+    from linea.store.repository import Repository
+
+
+# --------------------------------------------------------------------------------- recording
+
+
+def save(
+    obj: object, name: str, *, message: str | None = None, tags: Sequence[str] = ()
+) -> Artifact:
+    """Commit the value of `obj` as the next version of the artifact `name`.
+
+    With the value go the slice of code that made it, its parents and input files, and the
+    environment. `obj` may be a path: then the file or folder is what's saved.
+
+    Raises NameNotAllowedError for a text that can't be a name, UnstorableError for a value that
+    can't be stored (nothing is written then), StoreError when the store can't be written.
+    """
+    from linea import recording, watching
+    from linea.store.refs import artifact_name
+
+    frame = sys._getframe(1)
+    checked = artifact_name(name)
+    if watching.current() is None and (shell := watching.ipython_shell()) is not None:
+        watching.watch_ipython(shell)
+    session = watching.current()
+    with _aside(session):
+        encoded = recording.encode(obj)
+        draft = recording.draft(
+            obj, checked, encoded, frame, message=message,
+            tags=(tags,) if isinstance(tags, str) else tags, now=_now(),
+        )  # fmt: skip
+        path = _store_to_write(frame)
+        with _opened(path, create=True) as repository:
+            (version,) = repository.commit([draft])
+        recording.remember(version, path, draft)
+        if session is not None and recording.stands_alone(session, frame):
+            session.only_saves()
+    return Artifact(version, path)
+
+
+@contextmanager
+def _aside(session: Any) -> Iterator[None]:
+    if session is None:
+        yield
+        return
+    with session.aside():
+        yield
+
+
+def _now() -> datetime:
+    import os
+
+    frozen = os.environ.get("LINEA_NOW")
+    return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
+
+
+def slice(name: str) -> str:
+    """The code that made the variable `name` of the running session, without saving anything."""
+    from linea import watching
+    from linea.capture.criterion import slice_of_expression
+
+    session = watching.current()
+    if session is None:
+        raise SliceError(
+            "nothing is being watched here",
+            hint="%load_ext linea in a notebook, linea run FILE.py for a script",
+        )
+    return slice_of_expression(session, name, result=name).code
+
+
+# ----------------------------------------------------------------------------------- reading
+
+
+class Artifact:
+    """A stored version of an artifact, as `save` and `get` give it."""
+
+    def __init__(self, version: Version, store: Path) -> None:
+        self._version = version
+        self._store = store
+
+    @property
+    def name(self) -> str:
+        return self._version.name
+
+    @property
+    def version(self) -> int:
+        """The version's number; the first is 1."""
+        return self._version.number
+
+    @property
+    def commit(self) -> CommitId:
+        return self._version.commit
+
+    @property
+    def digest(self) -> Digest:
+        return self._version.digest
+
+    @property
+    def created(self) -> datetime:
+        return self._version.created
+
+    @property
+    def author(self) -> str:
+        return self._version.author
+
+    @property
+    def message(self) -> str | None:
+        return self._version.message
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The versions of other artifacts that this one was made from."""
+        return self._version.parents
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """The files that were read on the way to it."""
+        return self._version.inputs
+
+    @property
+    def environment(self) -> Environment:
+        return self._version.environment
+
+    def get_code(self) -> str:
+        """The slice: the part of the executed code that rebuilds the value, in the order it ran."""
+        with _opened(self._store) as repository:
+            return repository.code(self._version)
+
+    def get_session_code(self) -> str:
+        """The whole session's source."""
+        with _opened(self._store) as repository:
+            return repository.session(self._version)
+
+    def get_value(self) -> Any:
+        """The value itself. DamagedStoreError when the bytes aren't those that were stored."""
+        from linea import values, watching
+
+        with _aside(watching.current()), _opened(self._store) as repository:
+            return values.decode(self._version.value, repository.read_part(self._version))
+
+    def execute(self) -> Any:
+        """Run the slice in a fresh process and give the value that comes out."""
+        from linea.replay.run import run_version
+
+        with _opened(self._store) as repository:
+            return run_version(repository, self._version, self._store.parent)
+
+    def visualize(self) -> str:
+        """The lineage of this version as text."""
+        from linea.history import graph
+
+        with _opened(self._store) as repository:
+            return graph.mermaid(graph.lineage(repository, [self._version]))
+
+    def __repr__(self) -> str:
+        what = self._version.value.summary.get("text", self._version.value.type)
+        return f"<Artifact {self._version.revision}: {what}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        version = self._version
+        rows = {
+            "value": version.value.summary.get("text", version.value.type),
+            "made": f"{version.created:%Y-%m-%d %H:%M} by {version.author}",
+            "from": ", ".join([*(f"{p.name}@v{p.number}" for p in version.parents), *(i.path for i in version.inputs)]),
+            "commit": version.commit[:10],
+        }  # fmt: skip
+        body = "".join(
+            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{escape(str(v))}</td></tr>"
+            for k, v in rows.items()
+            if v
+        )
+        return (
+            f"<div><b>{escape(version.revision)}</b><table>{body}</table>"
+            f"<pre>{escape(self.get_code())}</pre></div>"
+        )
+
+
+def get(revision: str, version: int | None = None) -> Artifact:
+    """The artifact that `revision` names: `name`, `name@v2`, `name@tag`, `name~1`, a commit …
+
+    `version` picks a number. A later save that uses the value has this version as a parent.
+    Raises NoSuchArtifactError or NoSuchVersionError with the nearest names.
+    """
+    from linea import watching
+    from linea.history.revision import resolve
+
+    session = watching.current()
+    with _aside(session):
+        path = _store(sys._getframe(1))
+        with _opened(path) as repository:
+            found = resolve(repository, str(revision), version, now=_now())
+        if session is not None:
+            session.note_artifact(found)
+    return Artifact(found, path)
+
+
+class ArtifactStore:
+    """All artifacts of a store, newest versions first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The latest version of each artifact."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Artifact]:
+        with _opened(self._path) as repository:
+            found = [Artifact(v, self._path) for v in repository.tips()]
+        return iter(found)
+
+    def __len__(self) -> int:
+        with _opened(self._path) as repository:
+            return len(repository.names())
+
+    def __contains__(self, name: object) -> bool:
+        with _opened(self._path) as repository:
+            return name in repository.names()
+
+    def __getitem__(self, revision: str) -> Artifact:
+        with _opened(self._path) as repository:
+            from linea.history.revision import resolve
+
+            return Artifact(resolve(repository, revision, now=_now()), self._path)
+
+    def __repr__(self) -> str:
+        lines = [f"{a.name}:v{a.version} created on {a.created:%Y-%m-%d %H:%M}" for a in self]
+        return "\n".join(lines) or "no artifacts yet"
+
+
+def artifact_store() -> ArtifactStore:
+    """What is stored here."""
+    return ArtifactStore(_store(sys._getframe(1)))
+
+
+def delete(name: str, version: int | str | None = None) -> None:
+    """Hide an artifact, or one version of it; `linea undo` brings it back.
+
+    `version` is a number, `"latest"`, or None or `"all"` for the whole artifact.
+    """
+    from linea.history.revision import resolve
+
+    with _opened(_store(sys._getframe(1))) as repository:
+        if version in (None, "all"):
+            repository.delete(name)
+            return
+        found = resolve(repository, name, None if version == "latest" else int(version), now=_now())  # type: ignore[arg-type]
+        repository.delete(found.name, found.number)
+
+
+def log(name: str | None = None, *, limit: int | None = None) -> list[LogEntry]:
+    """What happened to an artifact, newest version first; to all of them without a name."""
+    from linea.history import log as history
+    from linea.store.refs import artifact_name
+
+    with _opened(_store(sys._getframe(1))) as repository:
+        return list(history.log(repository, artifact_name(name) if name else None, limit=limit))
+
+
+def blame(revision: str) -> list[LineOrigin]:
+    """For each line of a version's slice, the version that last changed it."""
+    from linea.history import blame as history
+    from linea.history.revision import resolve
+
+    with _opened(_store(sys._getframe(1))) as repository:
+        return list(history.blame(repository, resolve(repository, revision, now=_now())))
+
+
+def diff(a: str, b: str | None = None) -> Diff:
+    """How two versions differ: code, value, inputs, parents, environment.
+
+    `b` defaults to the latest version of `a`'s artifact; a bare name stands for its last two.
+    """
+    from linea.history import diff as history
+    from linea.history.log import previous_of
+    from linea.history.revision import resolve
+
+    with _opened(_store(sys._getframe(1))) as repository:
+        old = resolve(repository, a, now=_now())
+        new = resolve(repository, b, now=_now()) if b else repository.tip(old.name)
+        if new.commit == old.commit and b is None:
+            old = previous_of(repository, old) or old
+        return history.diff(repository, old, new)
+
+
+def checkout(revision: str, to: str | Path = ".", *, force: bool = False) -> list[Path]:
+    """Write a version's value and code as files into the folder `to`; give their paths."""
+    from linea.history.revision import resolve
+    from linea.replay import checkout as replay
+
+    with _opened(_store(sys._getframe(1))) as repository:
+        found = resolve(repository, revision, now=_now())
+        return replay.checkout(repository, found, Path(to), force=force)
+
+
+def verify(revision: str, *, timeout: float | None = None) -> Verdict:
+    """Re-run a version's slice in a fresh process and compare what comes out."""
+    from linea.history.revision import resolve
+    from linea.replay import verify as replay
+
+    path = _store(sys._getframe(1))
+    with _opened(path) as repository:
+        found = resolve(repository, revision, now=_now())
+        return replay.verify(repository, found, path.parent, timeout=timeout)
+
+
+# --------------------------------------------------------------------------------- pipelines
+
+
+def get_module_definition(
+    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
+) -> str:
+    """Source of a module with a function for each artifact; see `get_module`."""
+    from linea import codegen
+
+    _refuse(unknown)
+    with _opened(_store(sys._getframe(1))) as repository:
+        return codegen.module(_parts(repository, artifacts), input_parameters=input_parameters)
+
+
+def get_module(
+    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
+) -> ModuleType:
+    """A module made from artifacts: a function each, and `run_all(**parameters)` for all of them."""
+    from types import ModuleType
+
+    _refuse(unknown)
+    source = get_module_definition(artifacts, input_parameters=input_parameters)
+    module = ModuleType("linea_pipeline")
+    exec(compile(source, "<linea module>", "exec"), module.__dict__)
+    return module
+
+
+def get_function(
+    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
+) -> Callable[..., dict[str, Any]]:
+    """A function that rebuilds artifacts and gives them in a dictionary by name."""
+    _refuse(unknown)
+    module = get_module(artifacts, input_parameters=input_parameters)
+    function: Callable[..., dict[str, Any]] = module.run_all
+    return function
+
+
+def to_pipeline(*arguments: Any, **options: Any) -> Any:
+    """Not there yet: code for schedulers."""
+    raise LineaError(
+        "pipelines for schedulers aren't there yet",
+        hint="linea.get_module_definition gives the module that they would run",
+    )
+
+
+create_pipeline = to_pipeline
+get_pipeline = to_pipeline
+
+
+def _refuse(unknown: dict[str, Any]) -> None:
+    if unknown:
+        raise TypeError(f"not known: {', '.join(sorted(unknown))}")
+
+
+def _parts(repository: Repository, artifacts: Iterable[Any]) -> list[Any]:
+    from linea.codegen import Part
+    from linea.history.revision import resolve
+
+    if isinstance(artifacts, (str, Artifact)):
+        artifacts = [artifacts]
+    found = []
+    for item in artifacts:
+        if isinstance(item, tuple):
+            version = resolve(repository, item[0], item[1], now=_now())
+        elif isinstance(item, Artifact):
+            version = item._version
+        else:
+            version = resolve(repository, str(item), now=_now())
+        found.append(
+            Part(
+                version.name, repository.code(version), version.result, version.number,
+                version.source, version.lines, version.parents,
+            )
+        )  # fmt: skip
+    return found
+
+
+# ------------------------------------------------------------------------------------ stores
+
+
+def _folder_of(frame: Any) -> Path:
+    """The folder of the code that calls: the notebook's or the script's."""
+    from linea import watching
+
+    session = watching.current()
+    if session is not None:
+        return Path(session.root)
+    file = (
+        frame.f_globals.get("__file__") if frame.f_globals.get("__name__") == "__main__" else None
+    )
+    return (
+        Path(file).resolve().parent
+        if isinstance(file, str) and Path(file).is_file()
+        else Path.cwd()
+    )
+
+
+def _store(frame: Any) -> Path:
+    from linea import watching
+
+    found = watching.find_store(Path.cwd()) or watching.find_store(_folder_of(frame))
+    if found is None:
+        raise NoStoreError(
+            f"there is no .linea store in {Path.cwd()} or above",
+            hint="linea.save makes one on the first save",
+        )
+    return found
+
+
+def _store_to_write(frame: Any) -> Path:
+    """The store to save to; where there is none, one is made beside the code."""
+    from linea import watching
+
+    found = watching.find_store(_folder_of(frame)) or watching.find_store(Path.cwd())
+    return found if found is not None else _folder_of(frame) / watching.STORE
+
+
+@contextmanager
+def _opened(path: Path, *, create: bool = False) -> Iterator[Repository]:
+    from linea.store.repository import Repository
+
+    if create and not path.exists():
+        repository = Repository.create(path)
+        print(f"linea: made the store {path}", file=sys.stderr)  # noqa: T201 - said once
+    else:
+        repository = Repository.open(path)
+    with repository:
+        yield repository
+
+
+# ----------------------------------------------------------------------------------- watching
+
+
+def watch_ipython(shell: Any) -> None:
+    """`%load_ext linea`."""
+    from linea import watching
+
+    watching.watch_ipython(shell)
+
+
+def unwatch_ipython(shell: Any) -> None:
+    """`%unload_ext linea`."""
+    from linea import watching
+
+    watching.unwatch_ipython(shell)
+
+
+def run_script(path: str | Path, argv: Sequence[str] = (), *, save: Sequence[str] = ()) -> int:
+    """Run a script as `python PATH ARGV…` does, watched; give its exit status."""
+    from linea import watching
+
+    return watching.run_script(Path(path), argv, after=_saving(save))
+
+
+def run_module(name: str, argv: Sequence[str] = (), *, save: Sequence[str] = ()) -> int:
+    """Run a module as `python -m NAME ARGV…` does, watched; give its exit status."""
+    from linea import watching
+
+    return watching.run_module(name, argv, after=_saving(save))
+
+
+def run_notebook(path: str | Path, *, output: Path | None = None, save: Sequence[str] = ()) -> int:
+    """Run a notebook's cells in a real kernel, watched; 1 when a cell raised."""
+    from linea import watching
+
+    return watching.run_notebook(Path(path), output=output, save=save)
+
+
+def _saving(names: Sequence[str]) -> Callable[[Any], None] | None:
+    """What saves variables by name when a script has ended."""
+    if not names:
+        return None
+
+    def after(session: Any) -> None:
+        for name in names:
+            if name not in session.namespace:
+                raise SliceError(f"the script left no variable {name!r}")
+            save_variable(session, name)
+
+    return after
+
+
+def save_variable(session: Any, name: str) -> Artifact:
+    """Save a variable of a session that has ended, as `linea.save(name, "name")` would have."""
+    from linea import recording
+    from linea.store.refs import artifact_name
+
+    encoded = recording.encode_value(session.namespace[name])
+    draft = recording.draft_of_variable(session, name, artifact_name(name), encoded, now=_now())
+    from linea import watching
+
+    path = watching.find_store(session.root) or session.root / watching.STORE
+    with _opened(path, create=True) as repository:
+        (version,) = repository.commit([draft])
+    return Artifact(version, path)

@@ -1,0 +1,156 @@
+"""Watches an IPython shell through its own hooks: every executed top-level statement → Session."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from linea.capture import magics
+from linea.capture import source as text
+from linea.capture.session import Session
+from linea.model import Place, Statement
+
+
+class Watcher:
+    """Sits beside one IPython shell.
+
+    IPython compiles and runs a cell one top-level statement at a time through `shell.run_code`;
+    the tree of the cell is seen by an entry in `shell.ast_transformers`, which returns it
+    unchanged. Nothing of the user's code is rewritten.
+    """
+
+    def __init__(self, shell: Any, session: Session, name: Callable[[], str]) -> None:
+        self.shell = shell
+        self.session = session
+        self.name = name
+        self.cells: list[tuple[int | None, str]] = []
+        """Every cell that ran: execution count and source, in order."""
+        self._queue: list[tuple[ast.stmt, str, int, int]] = []
+        self._raw = ""
+        self._recorded = True
+        self._count: int | None = None
+        self._original: Any = None
+
+    def attach(self) -> None:
+        self._original = self.shell.run_code
+        watcher, original = self, self._original
+
+        async def run_code(code_obj: Any, result: Any = None, *, async_: bool = False) -> Any:
+            begun = watcher.begin()
+            # As IPython does: frames from here up are the shell's, not the user's.
+            __tracebackhide__ = "__ipython_bottom__"
+            failed = True
+            try:
+                failed = await original(code_obj, result, async_=async_)
+            finally:
+                if begun:
+                    watcher.end(result if failed else None, failed)
+            return failed
+
+        self.shell.run_code = run_code
+        self.shell.ast_transformers.append(self)
+        self.shell.events.register("pre_run_cell", self.pre_run_cell)
+
+    def detach(self) -> None:
+        if self.shell.__dict__.get("run_code") is not None:
+            del self.shell.run_code
+        if self in self.shell.ast_transformers:
+            self.shell.ast_transformers.remove(self)
+        self.shell.events.unregister("pre_run_cell", self.pre_run_cell)
+        self.session.close()
+
+    # --------------------------------------------------------------------- IPython's hooks
+
+    def pre_run_cell(self, info: Any) -> None:
+        if self.session.open is not None:
+            return
+        self._recorded = bool(getattr(info, "store_history", True))
+        self._raw = info.raw_cell or ""
+
+    def visit(self, tree: ast.AST) -> ast.AST:
+        """IPython hands over the tree of a cell that is about to run."""
+        if self.session.open is None and isinstance(tree, ast.Module):
+            try:
+                self._take(tree)
+            except Exception as error:
+                self._queue = []
+                self.session.fault("reading a cell", error)
+        return tree
+
+    def _take(self, tree: ast.Module) -> None:
+        # IPython has put the cell into its history by now; when it counts up depends on its version.
+        self._count = len(inputs(self.shell)) - 1 if self._recorded else None
+        source = self.shell.transform_cell(self._raw)
+        self.cells.append((self._count, self._raw))
+        self._queue = []
+        floor = 0
+        for node in tree.body:
+            code, first, last = text.span(node, source)
+            head = text.leading_comments(source, first, floor)
+            floor = last
+            if head < first:
+                code = "".join(text._lines(source)[head - 1 : first - 1]) + code
+            self._queue.append((node, code, head, last))
+
+    def resume_cell(self, raw: str) -> None:
+        """Take up the rest of a cell in which watching was switched on."""
+        self._raw = raw
+        source = self.shell.transform_cell(raw)
+        self._take(ast.parse(source))
+        for number, (_, code, _, _) in enumerate(self._queue):
+            if "linea" in code and ("load_ext" in code or "import" in code or ".save" in code):
+                self._queue = self._queue[number + 1 :]
+                return
+        self._queue = []
+
+    def begin(self) -> bool:
+        if self.session.open is not None or self.session.paused or not self._queue:
+            return False
+        node, code, first, last = self._queue.pop(0)
+        place = Place(self.name(), first, last, self._count)
+        self.session.idle = magics.is_idle(code)
+        self.session.before(node, Statement(magics.portable(code), place))
+        return True
+
+    def end(self, result: Any, failed: bool) -> None:
+        error = None
+        if failed:
+            error = getattr(result, "error_in_exec", None) or RuntimeError("the statement failed")
+            self._queue = []
+        self.session.after(error)
+
+    def source(self) -> str:
+        """Everything that ran, cell by cell in the order of execution."""
+        parts = []
+        for count, raw in self.cells:
+            parts.append(f"# In[{count if count is not None else ' '}]\n{raw.rstrip()}\n")
+        return "\n".join(parts)
+
+
+def inputs(shell: Any) -> list[str]:
+    """Raw sources of the cells that IPython has in its history, by execution count."""
+    return list(getattr(shell.history_manager, "input_hist_raw", [""]))
+
+
+def earlier_cells(shell: Any) -> list[tuple[int, str]]:
+    """Cells that ran before the running one."""
+    return [(i, c) for i, c in enumerate(inputs(shell)[:-1]) if i and c.strip()]
+
+
+def take_earlier(session: Session, shell: Any, name: str) -> int:
+    """Put the statements of earlier cells into the record, effects assumed; give their number."""
+    taken = 0
+    for count, raw in earlier_cells(shell):
+        try:
+            source = shell.transform_cell(raw)
+            found = text.statements(source)
+        except SyntaxError:
+            continue
+        for node, code, first, last in found:
+            if not magics.is_idle(code):
+                session.assume(
+                    node, Statement(magics.portable(code), Place(name, first, last, count))
+                )
+                taken += 1
+    return taken

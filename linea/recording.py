@@ -1,0 +1,502 @@
+"""From a value that is being saved to a draft: its slice, inputs, parents and environment."""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import os
+import platform
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from linea import slicing, values, watching
+from linea.capture import criterion
+from linea.capture.session import Session
+from linea.capture.source import uses
+from linea.errors import LineaError, UnstorableError
+from linea.model import (
+    ArtifactName,
+    Draft,
+    Effects,
+    Encoded,
+    Environment,
+    InputFile,
+    Location,
+    Origin,
+    Package,
+    Parent,
+    Slice,
+    Step,
+    Version,
+)
+
+UNWATCHED = "the code wasn't watched: this is its whole source"
+
+
+@dataclass
+class _Kept:
+    """What was saved in this session, to find files that are written from it later."""
+
+    version: Version
+    store: Path
+    names: frozenset[str]
+    step: int
+
+
+@dataclass
+class _Sessions:
+    saved: list[_Kept] = field(default_factory=list)
+
+
+_STATE = _Sessions()
+
+
+def encode(value: object) -> Encoded:
+    """The value as bytes. A path to an existing file or folder stands for what is in it."""
+    path = as_path(value)
+    return values.encode_path(path) if path is not None else values.encode(value)
+
+
+def as_path(value: object) -> Path | None:
+    """The file or folder that `value` names, if it is a path or the name of an existing file."""
+    if isinstance(value, os.PathLike):
+        path = Path(value)
+        if not path.exists():
+            raise UnstorableError(f"there is no file {path}", hint="save it after it is written")
+        return path
+    if type(value) is str and 0 < len(value) < 1024 and "\n" not in value and "\0" not in value:
+        try:
+            return (
+                Path(value)
+                if Path(value).is_file() or ("/" in value and Path(value).is_dir())
+                else None
+            )
+        except OSError:
+            return None
+    return None
+
+
+def draft(
+    value: object,
+    name: ArtifactName,
+    encoded: Encoded,
+    frame: types.FrameType | None,
+    *,
+    message: str | None,
+    tags: Sequence[str],
+    now: datetime,
+) -> Draft:
+    """Everything that is known of `value`, which `frame` saves as `name`."""
+    session = watching.current()
+    common = {
+        "name": name, "value": encoded, "author": author(), "created": now, "message": message,
+        "tags": tuple(tags),
+    }  # fmt: skip
+    if session is None or frame is None:
+        code, source, result = whole_source(frame, name)
+        return Draft(
+            code=code,
+            session=code,
+            result=result,
+            lines=tuple(Origin(source, n) for n in range(1, code.count("\n") + 1)),
+            source=source,
+            environment=environment(loaded_packages()),
+            conservative=(UNWATCHED,),
+            **common,  # type: ignore[arg-type]
+        )
+    made, kept, running = slice_of_save(session, frame, value, name)
+    return _assemble(session, made, kept, running, common)
+
+
+def draft_of_variable(
+    session: Session, variable: str, name: ArtifactName, encoded: Encoded, *, now: datetime
+) -> Draft:
+    """A draft of what `variable` holds at the end of a session."""
+    kept = slicing.backward(session.steps, session.criterion([variable]))
+    made = slicing.emit(
+        session.steps, kept, result=variable,
+        conservative=criterion.reasons(session, kept),
+        unreproducible=criterion.unreproducible(session, kept),
+    )  # fmt: skip
+    common = {
+        "name": name, "value": encoded, "author": author(), "created": now, "message": None, "tags": (),
+    }  # fmt: skip
+    return _assemble(session, made, kept, False, common)
+
+
+def encode_value(value: object) -> Encoded:
+    """The value itself as bytes, also where it is a path."""
+    return values.encode(value)
+
+
+def _assemble(
+    session: Session, made: Slice, kept: Sequence[int], running: bool, common: dict[str, Any]
+) -> Draft:
+    """A slice, with what its steps read and ran on."""
+    parents = find_parents(session, kept, running)
+    steps = [session.steps[i] for i in kept]
+    packages = {p for i in kept for p in session.packages.get(i, ())}
+    packages |= {p for s in steps for p in _imported(s)}
+    read = [r for i in kept for r in session.file_reads.get(i, ())]
+    inputs, changed = digest_inputs(session, read)
+    return Draft(
+        code=made.code,
+        session=session_source(session),
+        parents=tuple(parents),
+        inputs=tuple(inputs),
+        environment=environment(packages),
+        result=made.result,
+        lines=made.lines,
+        source=session.source,
+        seconds=sum(s.seconds for s in steps),
+        conservative=(*made.conservative, *changed),
+        unreproducible=made.unreproducible,
+        written=tuple(written_files(session, kept)),
+        **common,
+    )
+
+
+def stands_alone(session: Session, frame: types.FrameType) -> bool:
+    """Whether the running statement does nothing but save."""
+    call = saving_call(session, frame)
+    return call is not None and session.open is not None and _is_alone(session.open.node, call)
+
+
+# -------------------------------------------------------------------------------- the slice
+
+
+def slice_of_save(
+    session: Session, frame: types.FrameType, value: object, name: str
+) -> tuple[Slice, list[int], bool]:
+    """The slice of what `frame` passes to `linea.save`, the steps in it, and whether the running one is."""
+    call = saving_call(session, frame)
+    argument = _argument(call) if call is not None else None
+    running = session.open
+    path = as_path(value)
+    if argument is not None and running is not None and _is_alone(running.node, call):
+        names = uses(ast.Expr(argument)).loads
+        expression = ast.unparse(argument)
+        wanted = session.criterion(names)
+        if path is not None:
+            wanted |= file_locations(session, path)
+        if isinstance(argument, ast.Name):
+            result, last = argument.id, None
+        else:
+            result = identifier(name)
+            last = f"{result} = {expression}"
+        kept = slicing.backward(session.steps, wanted)
+        made = slicing.emit(
+            session.steps, kept, result=result, last=last,
+            conservative=criterion.reasons(session, kept),
+            unreproducible=criterion.unreproducible(session, kept),
+        )  # fmt: skip
+        return made, kept, False
+    return _slice_with_running(session, path)
+
+
+def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, list[int], bool]:
+    """The slice of a save inside a block or a function: the running statement belongs to it."""
+    running = session.open
+    if running is None:
+        # A thread, a callback or a display: nothing says which statement this belongs to.
+        kept = list(range(len(session.steps)))
+        made = slicing.emit(
+            session.steps, kept, result=None,
+            conservative=["the save wasn't called by a statement of the session"],
+        )  # fmt: skip
+        return made, kept, False
+    reads = session.criterion(running.reads | running.uses.loads | running.uses.deferred)
+    if path is not None:
+        reads |= file_locations(session, path)
+    step = Step(len(session.steps), running.statement, Effects(reads=frozenset(reads)))
+    kept = slicing.backward(session.steps, reads)
+    steps = [*session.steps, step]
+    made = slicing.emit(
+        steps, [*kept, step.index], result=None,
+        conservative=criterion.reasons(session, kept),
+        unreproducible=criterion.unreproducible(session, kept),
+    )  # fmt: skip
+    return made, kept, True
+
+
+def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:
+    """The call of `linea.save` in the running statement, when `frame` is the session's top level."""
+    running = session.open
+    if (
+        running is None
+        or frame.f_globals is not session.namespace
+        or frame.f_code.co_name != "<module>"
+    ):
+        return None
+    positions = list(frame.f_code.co_positions())
+    line, end_line, column, end_column = positions[frame.f_lasti // 2]
+    for node in ast.walk(running.node):
+        if isinstance(node, ast.Call) and (
+            node.lineno,
+            node.end_lineno,
+            node.col_offset,
+            node.end_col_offset,
+        ) == (line, end_line, column, end_column):
+            return node
+    return None
+
+
+def _argument(call: ast.Call) -> ast.expr | None:
+    if call.args and not isinstance(call.args[0], ast.Starred):
+        return call.args[0]
+    return next((k.value for k in call.keywords if k.arg in ("obj", "reference", "value")), None)
+
+
+def _is_alone(node: ast.stmt, call: ast.Call | None) -> bool:
+    """Whether the statement does nothing but save: `save(x, "x")`, perhaps with its result bound."""
+    if isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
+        value: ast.AST | None = node.value
+        while isinstance(value, (ast.Attribute, ast.Call)) and value is not call:
+            value = value.func if isinstance(value, ast.Call) else value.value
+        if value is not call or call is None:
+            return False
+        return not any(isinstance(n, (ast.NamedExpr, ast.Await, ast.Yield)) for n in ast.walk(call))
+    return False
+
+
+def file_locations(session: Session, path: Path) -> set[Location]:
+    """The locations of a file, or of all that was written in a folder."""
+    whole = session.files.absolute(path)
+    found = {Location(f"file:{whole}"), Location(f"folder:{whole}")}
+    inside = whole + os.sep
+    return found | {Location(f"file:{p}") for p in session.files.known if p.startswith(inside)}
+
+
+def identifier(name: str) -> str:
+    """A variable name for an artifact: `fancy iris` → `fancy_iris`."""
+    text = re.sub(r"\W+", "_", name).strip("_") or "artifact"
+    text = f"_{text}" if text[0].isdigit() else text
+    import keyword
+
+    return f"{text}_" if keyword.iskeyword(text) else text
+
+
+def whole_source(frame: types.FrameType | None, name: str) -> tuple[str, str, str | None]:
+    """Source, file name and result for a save that nobody watched."""
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    file = frame.f_code.co_filename if frame is not None else ""
+    if file and Path(file).is_file():
+        root = watching.project_folder(Path(file).parent)
+        return watching.read_source(Path(file)), watching.shown(Path(file), root), None
+    return "", "", None
+
+
+def session_source(session: Session) -> str:
+    watcher = watching.watcher()
+    if watcher is not None and watcher.session is session:
+        return watcher.source()
+    return session.text
+
+
+# --------------------------------------------------------------------- what it was made from
+
+
+def find_parents(session: Session, kept: Sequence[int], running: bool) -> list[Parent]:
+    """The versions that kept steps loaded, and those saved in this session that they went on to use."""
+    found: dict[str, Parent] = {}
+
+    def add(version: Version) -> None:
+        found[version.commit] = Parent(version.name, version.number, version.commit, version.digest)
+
+    for i in kept:
+        for version in session.artifacts.get(i, ()):
+            add(version)
+    if running and session.open is not None:
+        for version in session.open.artifacts:
+            add(version)
+    for known in _STATE.saved:
+        if known.names and _went_on(session, known, kept, running):
+            add(known.version)
+    return list(found.values())
+
+
+def _went_on(session: Session, known: _Kept, kept: Sequence[int], running: bool) -> bool:
+    """Whether a kept step read the saved variable while it still held what was saved."""
+    inside = set(kept)
+    steps = session.steps
+    for i in range(known.step, len(steps)):
+        effects = steps[i].effects
+        if i in inside and known.names & effects.reads:
+            return True
+        if known.names & (effects.binds | effects.mutates):
+            return False
+    return False
+
+
+def digest_inputs(session: Session, read: Iterable[Any]) -> tuple[list[InputFile], list[str]]:
+    """Input files with their digests, and what is wrong with any of them."""
+    found: dict[str, InputFile] = {}
+    problems: list[str] = []
+    for file in read:
+        path = Path(file.path)
+        name = watching.shown(path, session.root)
+        if name in found:
+            continue
+        try:
+            stat = path.stat()
+            digest = values.digest_file(path)
+        except OSError:
+            problems.append(f"the input {name} is gone")
+            continue
+        if (stat.st_mtime_ns, stat.st_size) != (file.mtime_ns, file.size):
+            problems.append(f"the input {name} changed after it was read")
+        found[name] = InputFile(name, digest, stat.st_size)
+    return list(found.values()), problems
+
+
+def written_files(session: Session, kept: Iterable[int]) -> list[InputFile]:
+    """Files that the kept steps wrote, as they are now."""
+    return [f for i in kept for f in _files(session, session.file_writes.get(i, ()))]
+
+
+def _files(session: Session, paths: Iterable[str]) -> list[InputFile]:
+    found = []
+    for path in map(Path, paths):
+        try:
+            found.append(
+                InputFile(
+                    watching.shown(path, session.root),
+                    values.digest_file(path),
+                    path.stat().st_size,
+                )
+            )
+        except OSError:
+            continue
+    return found
+
+
+def remember(version: Version, store: Path, made: Draft) -> None:
+    """Note what was saved, so that files written from it later are known as its copies."""
+    session = watching.current()
+    if session is None:
+        return
+    names = (
+        frozenset({made.result})
+        if made.result and made.result in session.namespace
+        else frozenset()
+    )
+    if not _STATE.saved:
+        watching.at_end(note_written_files)
+    _STATE.saved.append(_Kept(version, store, names, len(session.steps) + 1))
+
+
+def note_written_files() -> None:
+    """At the end of a session: files written from saved values are copies of them."""
+    session = watching._Current.session
+    saved, _STATE.saved = _STATE.saved, []
+    if session is None or not session.file_writes:
+        return
+    from linea.store.repository import Repository
+
+    for known in saved:
+        files: list[InputFile] = []
+        for i in range(known.step, len(session.steps)):
+            effects = session.steps[i].effects
+            if known.names & effects.binds:
+                break
+            if known.names & effects.reads and i in session.file_writes:
+                files += _files(session, session.file_writes[i])
+        if files:
+            try:
+                with Repository.open(known.store) as repository:
+                    repository.note_written(known.version, files)
+            except LineaError:
+                continue
+
+
+# ------------------------------------------------------------------------------ environment
+
+
+_DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "PyYAML",
+    "bs4": "beautifulsoup4", "skimage": "scikit-image", "dateutil": "python-dateutil", "umap": "umap-learn",
+    "mpl_toolkits": "matplotlib", "pylab": "matplotlib", "git": "GitPython",
+}  # fmt: skip
+
+
+def environment(packages: Iterable[str]) -> Environment:
+    """Python, platform, and the versions of the distributions that `packages` came from."""
+    found = {p for p in map(_package, sorted(set(packages))) if p is not None}
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()}-{platform.machine()}",
+        packages=tuple(sorted(found, key=lambda p: p.name.lower())),
+    )
+
+
+def _package(name: str) -> Package | None:
+    if (
+        name in sys.stdlib_module_names
+        or name.startswith("_")
+        or name in ("linea", "__main__", "IPython")
+    ):
+        return None
+    from importlib import metadata
+
+    try:
+        distribution = _DISTRIBUTIONS.get(name, name)
+        return Package(distribution, metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        module = sys.modules.get(name)
+        version = getattr(module, "__version__", None)
+        return Package(name, version) if isinstance(version, str) else None
+
+
+def _imported(step: Step) -> set[str]:
+    return {
+        location.removeprefix("module:").partition(".")[0]
+        for location in step.effects.binds
+        if location.startswith("module:")
+    }
+
+
+def loaded_packages() -> set[str]:
+    return {n for n in list(sys.modules) if "." not in n and not n.startswith("_")}
+
+
+def author() -> str:
+    """`Name <email>` as git knows the user, else from the login and host names."""
+    name = os.environ.get("GIT_AUTHOR_NAME") or _git("user.name")
+    email = os.environ.get("GIT_AUTHOR_EMAIL") or _git("user.email")
+    login = _login()
+    host = platform.node() or "localhost"
+    return f"{name or login} <{email or f'{login}@{host}'}>"
+
+
+_GIT: dict[str, str] = {}
+
+
+def _git(key: str) -> str:
+    if key not in _GIT:
+        try:
+            done = subprocess.run(
+                ["git", "config", "--get", key],
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=False,
+            )
+            _GIT[key] = done.stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            _GIT[key] = ""
+    return _GIT[key]
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"

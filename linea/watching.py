@@ -1,0 +1,355 @@
+"""Starts and ends sessions: scripts, modules and notebooks run beside a Session.
+
+One session is current in a process. Here, in `recording`, in `api` and in `cli` is where the
+environment, the working folder, the clock and the terminal are used.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
+from linea.capture.script import is_own, main_module, run_statements, strip_traceback
+from linea.capture.session import Session
+
+STORE = ".linea"
+
+
+class _Current:
+    """The session of this process."""
+
+    session: Session | None = None
+    watcher: Watcher | None = None
+    finishers: list[Callable[[], None]] = []
+
+
+def current() -> Session | None:
+    """The session that watches this process; None when nothing does."""
+    session = _Current.session
+    return None if session is None or session.paused else session
+
+
+def watcher() -> Watcher | None:
+    return _Current.watcher
+
+
+def at_end(call: Callable[[], None]) -> None:
+    """Have `call` run when the current session ends."""
+    _Current.finishers.append(call)
+
+
+def finish() -> None:
+    """End the current session."""
+    finishers, _Current.finishers = _Current.finishers, []
+    for call in finishers:
+        call()
+
+
+def find_store(start: Path) -> Path | None:
+    """The store that `LINEA_DIR` names, or the nearest `.linea` folder from `start` upward."""
+    named = os.environ.get("LINEA_DIR")
+    if named:
+        return Path(named).expanduser().resolve()
+    start = start.resolve()
+    return next((p / STORE for p in (start, *start.parents) if (p / STORE).is_dir()), None)
+
+
+def project_folder(start: Path) -> Path:
+    """The folder that paths in records are relative to: where the store is, or will be."""
+    store = find_store(start)
+    return store.parent if store is not None else start.resolve()
+
+
+def shown(path: Path, root: Path) -> str:
+    """`path` relative to `root` where it lies in it."""
+    path = path.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+# ------------------------------------------------------------------------------------ scripts
+
+
+def run_script(
+    path: Path, argv: Sequence[str], *, after: Callable[[Session], None] | None = None
+) -> int:
+    """Run the script as `python PATH ARGV…` does, watched; give its exit status."""
+    # As the interpreter has it: arguments as given, `__file__` absolute.
+    sys.argv = [str(path), *argv]
+    path = Path(os.path.abspath(path))
+    source = read_source(path)
+    module = main_module(path)
+    if not sys.flags.safe_path:
+        sys.path[0:1] = [str(path.resolve().parent)]
+    return _run(module, source, str(path), path.resolve().parent, after)
+
+
+def run_module(
+    name: str, argv: Sequence[str], *, after: Callable[[Session], None] | None = None
+) -> int:
+    """Run a module as `python -m NAME ARGV…` does, watched; give its exit status."""
+    import importlib.util
+
+    sys.argv = ["-m", *argv]
+    if not sys.flags.safe_path:
+        sys.path[0:1] = [str(Path.cwd())]
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        name = f"{name}.__main__"
+        spec = importlib.util.find_spec(name)
+    get_source = getattr(spec.loader, "get_source", None) if spec is not None else None
+    source = get_source(name) if get_source is not None else None
+    if spec is None or source is None or spec.origin is None:
+        from linea.errors import LineaError
+
+        raise LineaError(f"no module named {name!r} that can be run")
+    module = main_module(Path(spec.origin))
+    module.__dict__.update(__package__=spec.parent, __spec__=spec, __loader__=spec.loader)
+    sys.argv[0] = spec.origin
+    return _run(module, source, spec.origin, Path.cwd(), after)
+
+
+def read_source(path: Path) -> str:
+    """The text of a Python file, in the encoding that it declares."""
+    import tokenize
+
+    with tokenize.open(path) as file:
+        return file.read()
+
+
+def _run(
+    module: types.ModuleType,
+    source: str,
+    filename: str,
+    folder: Path,
+    after: Callable[[Session], None] | None,
+) -> int:
+    root = project_folder(folder)
+    name = shown(Path(filename), root)
+    replaced = sys.modules.get("__main__")
+    sys.modules["__main__"] = module
+    try:
+        session = Session(module.__dict__, root=root, source=name)
+        _Current.session = session
+        run_statements(session, source, filename, name, module.__dict__)
+        if after is not None:
+            after(session)
+    except SystemExit as end:
+        return _status(end)
+    except BaseException as error:
+        return _uncaught(error)
+    finally:
+        finish()
+        # Kept alive: the interpreter clears the program's globals at its very end, as always.
+        _KEPT.append((module, replaced))
+    return 0
+
+
+_KEPT: list[Any] = []
+
+
+def _status(end: SystemExit) -> int:
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code
+    print(end.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    return 1
+
+
+def _uncaught(error: BaseException) -> int:
+    """Report an exception of the user's program as the interpreter would."""
+    strip_traceback(error, is_own)
+    if isinstance(error, SyntaxError) and error.__traceback__ is None:
+        error = error.with_traceback(None)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, KeyboardInterrupt):
+        return -signal.SIGINT
+    return 1
+
+
+# -------------------------------------------------------------- plain `python FILE.py`
+
+
+def take_over(frame: types.FrameType) -> None:
+    """Run the rest of a plain script, watched, from the `import linea` that `frame` stands at.
+
+    `python FILE.py` runs a file as one piece of code that nothing can look into. So the import
+    doesn't come back: the statements after it run here, one by one, in the script's own
+    namespace; then the interpreter is asked to exit with what the script would have given.
+    """
+    namespace = frame.f_globals
+    filename = frame.f_code.co_filename
+    path = Path(filename)
+    source = read_source(path)
+    tree = ast.parse(source, filename)
+    start = next(
+        (
+            i
+            for i, node in enumerate(tree.body)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            and node.lineno <= frame.f_lineno <= (node.end_lineno or node.lineno)
+        ),
+        None,
+    )
+    if start is None:
+        return
+    root = project_folder(path.resolve().parent)
+    name = shown(path, root)
+    spec = getattr(sys.modules.get("linea"), "__spec__", None)
+    if spec is not None:
+        # The import of linea is as good as done: threads of the script mustn't wait for it.
+        spec._initializing = False
+    try:
+        session = Session(namespace, root=root, source=name)
+    except Exception:
+        return
+    _Current.session = session
+    try:
+        run_statements(session, source, filename, name, namespace, start=start)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        strip_traceback(error, is_own)
+        _show_only(error)
+        raise
+    finally:
+        finish()
+    raise SystemExit(0)
+
+
+def _show_only(error: BaseException) -> None:
+    """Have the interpreter show `error` from the script's own frames on."""
+    trace = error.__traceback__
+    hook = sys.excepthook
+
+    def excepthook(kind: type[BaseException], value: BaseException, whole: Any) -> None:
+        if value is error:
+            whole = trace
+            value = value.with_traceback(trace)
+        hook(kind, value, whole)
+
+    sys.excepthook = excepthook
+
+
+# ---------------------------------------------------------------------------------- notebooks
+
+
+def watch_ipython(shell: Any) -> Session:
+    """Start watching an IPython shell, from the next statement on."""
+    if _Current.watcher is not None and _Current.watcher.shell is shell:
+        return _Current.watcher.session
+    root = project_folder(Path.cwd())
+    session = Session(shell.user_ns, root=root, source=notebook_name(shell, root))
+    _Current.session = session
+    begun = Watcher(shell, session, lambda: session.source)
+    take_earlier(session, shell, session.source)
+    begun.cells += earlier_cells(shell)
+    begun.attach()
+    _Current.watcher = begun
+    with contextlib.suppress(SyntaxError):
+        begun.resume_cell(inputs(shell)[-1])
+    import atexit
+
+    atexit.register(finish)
+    return session
+
+
+def unwatch_ipython(shell: Any) -> None:
+    """Stop watching the shell."""
+    if _Current.watcher is not None:
+        _Current.watcher.detach()
+        _Current.watcher = None
+        _Current.session = None
+
+
+def notebook_name(shell: Any, root: Path) -> str:
+    """The notebook's file where the front end tells it, else `notebook` or `ipython`."""
+    for found in (
+        os.environ.get("LINEA_NOTEBOOK"),
+        shell.user_ns.get("__vsc_ipynb_file__"),
+        os.environ.get("JPY_SESSION_NAME"),
+    ):
+        if isinstance(found, str) and found.endswith(".ipynb"):
+            return shown(Path(found), root)
+    return "ipython" if type(shell).__name__ == "TerminalInteractiveShell" else "notebook.ipynb"
+
+
+def ipython_shell() -> Any:
+    """The IPython shell of this process, if it runs in one."""
+    module = sys.modules.get("IPython")
+    get = getattr(module, "get_ipython", None)
+    return get() if get is not None else None
+
+
+def run_notebook(path: Path, *, output: Path | None = None, save: Sequence[str] = ()) -> int:
+    """Run the cells of a notebook in a real kernel, watched; give 0, or 1 when a cell raised."""
+    try:
+        import nbformat
+        from jupyter_client.kernelspec import KernelSpec
+        from jupyter_client.manager import AsyncKernelManager
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+    except ImportError as error:
+        from linea.errors import LineaError
+
+        raise LineaError(
+            f"running a notebook needs {error.name}", hint="pip install ipykernel nbclient nbformat"
+        ) from None
+    notebook = nbformat.read(path, as_version=4)
+    manager = AsyncKernelManager()
+    manager._kernel_spec = KernelSpec(
+        argv=[
+            sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}",
+            "--InteractiveShellApp.extensions=linea",
+        ],
+        display_name="Python 3", language="python",
+        env={"LINEA_NOTEBOOK": str(path.resolve())},
+    )  # fmt: skip
+    client = _client(NotebookClient)(
+        notebook,
+        km=manager,
+        timeout=None,
+        resources={"metadata": {"path": str(path.resolve().parent)}},
+    )
+    status = 0
+    try:
+        if save:
+            code = "import linea\n" + "\n".join(f"linea.save({n}, {n!r})" for n in save)
+            notebook.cells.append(nbformat.v4.new_code_cell(code))
+        client.execute()
+    except CellExecutionError as error:
+        print(str(error), file=sys.stderr)  # noqa: T201 - the user's own traceback
+        status = 1
+    if save and notebook.cells:
+        notebook.cells.pop()
+    if output is not None:
+        nbformat.write(notebook, output)
+    return status
+
+
+def _client(base: type) -> type:
+    """A client that passes on what cells print."""
+
+    class Printing(base):  # type: ignore[misc, valid-type]
+        def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                stream = sys.stderr if content["name"] == "stderr" else sys.stdout
+                stream.write(content["text"])
+                stream.flush()
+            elif kind in ("execute_result", "display_data"):
+                text = content["data"].get("text/plain")
+                if text:
+                    print(text)  # noqa: T201 - what the cell shows
+            return super().process_message(message, cell, cell_index)
+
+    return Printing
