@@ -122,7 +122,8 @@ def draft_of_variable(
     kept = slicing.backward(session.steps, session.criterion([variable]))
     made = slicing.emit(
         session.steps, kept, result=variable,
-        conservative=criterion.reasons(session, kept),
+        inputs=session.inputs,
+            conservative=criterion.reasons(session, kept),
         unreproducible=criterion.unreproducible(session, kept),
     )  # fmt: skip
     common = {
@@ -194,6 +195,7 @@ def slice_of_save(
         kept = slicing.backward(session.steps, wanted)
         made = slicing.emit(
             session.steps, kept, result=result, last=last,
+            inputs=session.inputs,
             conservative=criterion.reasons(session, kept),
             unreproducible=criterion.unreproducible(session, kept),
         )  # fmt: skip
@@ -220,7 +222,8 @@ def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, lis
     steps = [*session.steps, step]
     made = slicing.emit(
         steps, [*kept, step.index], result=None,
-        conservative=criterion.reasons(session, kept),
+        inputs=session.inputs,
+            conservative=criterion.reasons(session, kept),
         unreproducible=criterion.unreproducible(session, kept),
     )  # fmt: skip
     return made, kept, True

@@ -9,12 +9,15 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from linea.model import Location, Origin, Slice, Step
 
 OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
 """IPython's names for displayed values."""
+
+INPUT = re.compile(r"^_i\d+$")
+"""IPython's names for the sources of cells."""
 
 
 def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
@@ -90,11 +93,13 @@ def emit(
     *,
     result: str | None,
     last: str | None = None,
+    inputs: Mapping[int, str] | None = None,
     conservative: Iterable[str] = (),
     unreproducible: Iterable[str] = (),
 ) -> Slice:
     """Source of the kept steps, in the order they ran, that runs alone.
 
+    `inputs` are the sources of IPython's cells, for code that reads `In`.
     `last` is a line to end with, such as the assignment of the saved expression to `result`.
     """
     needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
@@ -106,6 +111,15 @@ def emit(
     if looping:
         lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
         origins += [None, None]
+    asked = {n for i in kept for n in steps[i].effects.reads if INPUT.match(n)}
+    if asked:
+        cells = {int(n[2:]): (inputs or {}).get(int(n[2:]), "") for n in sorted(asked)}
+        lines.append(f"In = {cells!r}")
+        origins.append(None)
+    numbered = any(re.search(r"\b(Out|_oh)\[", steps[i].statement.source) for i in kept)
+    if numbered:
+        lines.append("Out = _oh = {}")
+        origins.append(None)
     future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
     for i in [*future, *(k for k in kept if k not in future)]:
         step = steps[i]
@@ -127,7 +141,11 @@ def emit(
             origins.append(
                 Origin(place.file, place.line + n - head, place.cell) if inside else None
             )
-    if future and looping:
+        for name in shown if numbered else ():
+            if name[1:].isdigit():
+                lines.append(f"Out[{name[1:]}] = {name}")
+                origins.append(None)
+    if future and lines:
         lines, origins = _future_first(lines, origins)
     if last is not None:
         lines.append(last)

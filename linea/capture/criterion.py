@@ -45,6 +45,7 @@ def build(
         kept,
         result=result,
         last=last,
+        inputs=session.inputs,
         conservative=reasons(session, kept),
         unreproducible=unreproducible(session, kept),
     )

@@ -7,10 +7,12 @@ Random generators, the environment, the working folder, options of libraries: ea
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 from linea.capture.objects import address, random_state
@@ -69,9 +71,46 @@ def _random(module: Any) -> object:
     return hash(random_state(module._inst))
 
 
-def _numpy_random(module: Any) -> object:
-    kind, key, position, has_gauss, cached = module._rand.get_state(legacy=True)
-    return (kind, hash(key.tobytes()), position, has_gauss, cached)
+class _NumpyRandom:
+    """Reads numpy's global generator; from its memory where that tells all."""
+
+    def __init__(self) -> None:
+        self.memory = 0
+        self.gauss = True
+        self.known: object = None
+        self.seen = b""
+
+    def __call__(self, module: Any) -> object:
+        import ctypes
+
+        source = module._rand._bit_generator
+        if type(source).__name__ != "MT19937":
+            return str(source.state)
+        if not self.memory:
+            self.memory = source.ctypes.state_address
+        # 624 words and the position in them. A normal draw may instead use up the second half of
+        # the pair that was drawn last, which only the state itself tells.
+        raw = ctypes.string_at(self.memory, 625 * 4)
+        if raw == self.seen and not self.gauss:
+            return self.known
+        kind, key, position, gauss, cached = module._rand.get_state(legacy=True)
+        self.seen, self.gauss = raw, bool(gauss)
+        self.known = (kind, key.tobytes(), position, gauss, cached)
+        return self.known
+
+
+class _Same(tuple[object, ...]):
+    """Equal to another when it holds the very same objects."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and len(self) == len(other) and all(map(is_, self, other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
 
 
 def _decimal(module: Any) -> object:
@@ -99,29 +138,22 @@ def _locale(module: Any) -> object:
 def _options(display: bool) -> Callable[[Any], object]:
     def read(module: Any) -> object:
         tree = module._global_config
-        return str([(k, v) for k, v in tree.items() if (k in ("display", "styler")) is display])
+        part = [(k, v) for k, v in tree.items() if (k in ("display", "styler")) is display]
+        try:
+            return marshal.dumps(part, 2)
+        except ValueError:
+            return str(part)
 
     return read
 
 
 def _rc(module: Any) -> object:
-    values = dict.values(module.rcParams)
-    return tuple(
-        v if type(v) in (str, int, float, bool, type(None)) else _rc_value(v) for v in values
-    )
-
-
-def _rc_value(value: object) -> object:
-    return tuple(map(str, value)) if type(value) in (list, tuple) else address(value)  # type: ignore[call-overload]
-
-
-def _style_state(module: Any) -> object:
-    return str(module.geterr())
+    return _Same(dict.values(module.rcParams))
 
 
 STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("random", "random", _random, _mentions("getstate", "_inst")),
-    ("numpy.random", "numpy.random.mtrand", _numpy_random,
+    ("numpy.random", "numpy.random.mtrand", _NumpyRandom(),
      _mentions("get_state", "mtrand", "_rand", "check_random_state", "get_bit_generator")),
     ("torch.random", "torch", lambda m: hash(m.get_rng_state().numpy().tobytes()),
      _mentions("get_rng_state", "initial_seed", "default_generator")),

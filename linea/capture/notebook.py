@@ -83,6 +83,8 @@ class Watcher:
         self._count = len(inputs(self.shell)) - 1 if self._recorded else None
         source = self.shell.transform_cell(self._raw)
         self.cells.append((self._count, self._raw))
+        if self._count is not None:
+            self.session.inputs[self._count] = self._raw
         self._queue = []
         floor = 0
         for node in tree.body:

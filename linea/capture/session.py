@@ -91,6 +91,8 @@ class Session:
         self.root = root
         self.source = source
         self.text = ""
+        self.inputs: dict[int, str] = {}
+        """Sources of a notebook's cells by execution count."""
         """Source of the script; a notebook's Watcher knows its own."""
         self.steps: list[Step] = []
         self.open: _Open | None = None
@@ -109,7 +111,7 @@ class Session:
         self.graph = Graph(namespace, self.is_user_module)
         self.files = Files(root, own={str(root / source)} if source else set())
         self.hidden = Hidden()
-        self._bound: dict[str, tuple[int, Any]] = {}
+        self._bound: dict[str, Any] = {}
         self._costs: dict[str, float] = {}
         self._handles: dict[str, set[str]] = {}
         self._written_files: set[str] = set()
@@ -432,7 +434,7 @@ class Session:
                     reads.add(first)
                     mutates.add(first)
                     binds.discard(first) if first in self._was_bound(old) else None
-        if runs or importing:
+        if importing or (runs and not self._quiet(running)):
             hidden_changed = self.hidden.observe(
                 new_counts=not importing or any(self.is_user_module(m) for m in fresh)
             )
@@ -487,6 +489,8 @@ class Session:
         if touched.network:
             self.network.add(index)
         self._remember(index, touched, running, packages)
+        if running.statement.place.cell is not None:
+            binds.add(f"_i{running.statement.place.cell}")
         reads -= binds - set(running.reads) - file_keys(reads)
         reads |= {Location(n) for n in found.loads}
         return (
@@ -530,11 +534,13 @@ class Session:
         known = self._bound
         bound: set[str] = set()
         for name, value in list(namespace.items()):
-            if name in NOISE or name.startswith("_i") and name[2:].isdigit():
-                continue
-            before = known.get(name)
+            before = known.get(name, _UNBOUND)
+            if before is value:
+                continue  # an atom that is kept alive: the very same one
             now = _identity(value)
-            if before is None or before != now:
+            if before is _UNBOUND or type(before) is not type(now) or before != now:
+                if name in NOISE or (name.startswith("_i") and name[2:].isdigit()):
+                    continue
                 bound.add(name)
                 known[name] = now
         unbound = {n for n in known if n not in namespace}
@@ -589,6 +595,17 @@ class Session:
                 continue
             return False
         return True
+
+    def _quiet(self, running: _Open) -> bool:
+        """Whether it only computes with atoms and built-in containers: no state outside is near."""
+        found = running.uses
+        if not found.effects <= {"operator", "subscript", "subscript store"} or found.raises:
+            return False
+        for name in found.loads:
+            kind = type(self.namespace.get(name))
+            if kind not in ATOMS and not (kind in (list, dict, tuple, set) and self._plain(name)):
+                return False
+        return not found.modules
 
     def _plain(self, name: str) -> bool:
         """Whether everything below `name` is of a built-in container type."""
@@ -930,6 +947,9 @@ class Session:
                     mutates.add(f"file:{path}")
                     reads.add(f"file:{path}")
         listing = mentions & _LISTING or touched.processes
+        if touched.processes:
+            # What a child process lists can't be seen.
+            reads |= {f"folder:{p}" for p in {os.getcwd(), *map(os.path.dirname, self._written_files)}}
         if touched.listed and listing and not importing:
             reads |= {f"folder:{p}" for p in touched.listed}
         for path in touched.created | touched.removed:
@@ -1035,17 +1055,40 @@ _LISTING = frozenset({
 })  # fmt: skip
 
 
-def _identity(value: object) -> tuple[int, Any]:
+def _identity(value: object) -> Any:
+    """What tells a binding from another: small atoms by themselves, other objects by address.
+
+    Atoms are kept alive, so the same address is the same atom; of anything else no reference is
+    kept, and a `_Ref` can't be mistaken for an atom.
+    """
     kind = type(value)
     if kind in ATOMS:
-        if kind in (str, bytes) and len(value) > 256:  # type: ignore[arg-type]
-            return (0, (kind, hash(value), len(value)))  # type: ignore[arg-type]
-        if kind is int and value.bit_length() > 4096:  # type: ignore[attr-defined]
-            return (0, (kind, hash(value)))
-        return (0, (kind, repr(value) if kind is float or kind is complex else value))
-    if kind in IMMUTABLE:
-        return (address(value), repr(value) if kind not in _UNREPEATED else None)
-    return (address(value), None)
+        if kind in (str, bytes) and len(value) > 4096:  # type: ignore[arg-type]
+            return _Ref((address(value), hash(value)))
+        return _Atom((value,)) if kind is float or kind is complex else value
+    if kind in IMMUTABLE and kind not in _UNREPEATED:
+        return _Ref((address(value), repr(value)))
+    return _Ref((address(value), None))
+
+
+class _Ref(tuple[Any, ...]):
+    """A binding to an object that isn't kept alive."""
+
+    __slots__ = ()
+
+
+class _Atom(tuple[Any, ...]):
+    """A number compared by its text: -0.0 isn't 0.0, and nan is nan."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Atom) and repr(self[0]) == repr(other[0])
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 _UNREPEATED = frozenset({types.CodeType, types.FrameType, types.TracebackType})

@@ -133,6 +133,27 @@ def run_whole(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def run_shell(case: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Execute raw cells in an IPython shell under capture; the target's value and the slice."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from linea import watching
+
+    os.chdir(folder)
+    os.environ["IPYTHONDIR"] = str(folder.parent / "ipython")
+    shell = InteractiveShell.instance()
+    session = watching.watch_ipython(shell)
+    sources = {c["id"]: c["code"] for c in case["cells"]}
+    for cell in case["order"]:
+        shell.run_cell(sources[cell], store_history=True)
+    piece = cut(session, case["target"])
+    return {
+        "value": canonical(shell.user_ns.get(case["target"], "unbound")), "kept": list(piece.steps),
+        "code": piece.code, "notes": session.notes, "conservative": piece.conservative,
+        "effects": [(s.statement.source, sorted(s.effects.reads), sorted(s.effects.binds), sorted(s.effects.mutates)) for s in session.steps],
+    }  # fmt: skip
+
+
 def cut(session: Any, target: str) -> Any:
     from linea.capture.criterion import slice_of_name
 
@@ -148,6 +169,12 @@ def run_alone(code: str, target: str, folder: Path) -> str:
     module.__dict__["__file__"] = str(folder / "program.py")
     sys.modules["__main__"] = module
     (folder / "program.py").write_text(code)
+    if "get_ipython" in code or "display(" in code:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        os.environ["IPYTHONDIR"] = str(folder.parent / "ipython")
+        shell = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
+        module.__dict__["get_ipython"] = lambda: shell
     exec(compile(code, str(folder / "program.py"), "exec", dont_inherit=True), module.__dict__)
     return canonical(module.__dict__.get(target, "unbound"))
 
@@ -177,7 +204,7 @@ def run(case: dict[str, Any], *, verbose: bool = False) -> Outcome:
         for folder in (a, b):
             folder.mkdir()
             prepare(case, folder)
-        status, whole = call("run_whole", case, a)
+        status, whole = call("run_shell" if case["kind"] == "ipython" else "run_whole", case, a)
         if status == "error":
             outcome.error = "whole: " + whole
             return outcome
@@ -224,7 +251,7 @@ if __name__ == "__main__":
     rows = [
         c
         for c in load()
-        if (c["id"] in wanted if wanted else c["kind"] in ("script", "notebook")) and importable(c)
+        if (c["id"] in wanted if wanted else c["kind"] != "inner") and importable(c)
     ]
     counts = [0, 0, 0]
     for case in rows:
