@@ -980,6 +980,13 @@ def _index(obj: Any, walk: _Walk) -> object:
     return tuple(shape)
 
 
+def _backed_array(obj: Any, walk: _Walk) -> object:
+    """pandas arrays over one numpy array: categoricals, dates, durations."""
+    parts = (obj._ndarray, obj._dtype)
+    walk.stack.extend(parts)
+    return _shallow(parts)
+
+
 def _arrow_array(obj: Any, walk: _Walk) -> object:
     """pandas arrays held by Arrow: immutable chunks, replaced on every write."""
     data = obj._pa_array
@@ -1142,6 +1149,7 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("pandas", "Series"): _frame,
     ("pandas", "Index"): _index,
     ("pandas", "ArrowExtensionArray"): _arrow_array,
+    ("pandas", "NDArrayBacked"): _backed_array,
     ("pyarrow", "Buffer"): _arrow_buffer,
     ("polars", "DataFrame"): _polars_frame,
     ("polars", "Series"): _polars_series,

@@ -827,7 +827,7 @@ class Session:
             if isinstance(value, types.ModuleType):
                 if chain[-1] in setters or (discarded and self._returns_nothing(chain)):
                     found.add(value.__name__.partition(".")[0])
-            elif chain[-1] in setters and value is not None and not mutated:
+            elif chain[-1] in setters and value is not None and discarded and not mutated:
                 kind = value if isinstance(value, type) else type(value)
                 if not isinstance(value, (types.FunctionType,)):
                     found.add(kind.__module__.partition(".")[0])
