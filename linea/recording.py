@@ -123,6 +123,8 @@ def draft_of_variable(
     made = slicing.emit(
         session.steps, kept, result=variable,
         inputs=session.inputs,
+            facts=session.blocks,
+            user_classes=session.user_classes,
             conservative=criterion.reasons(session, kept),
         unreproducible=criterion.unreproducible(session, kept),
     )  # fmt: skip
@@ -196,6 +198,8 @@ def slice_of_save(
         made = slicing.emit(
             session.steps, kept, result=result, last=last,
             inputs=session.inputs,
+            facts=session.blocks,
+            user_classes=session.user_classes,
             conservative=criterion.reasons(session, kept),
             unreproducible=criterion.unreproducible(session, kept),
         )  # fmt: skip
@@ -223,6 +227,8 @@ def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, lis
     made = slicing.emit(
         steps, [*kept, step.index], result=None,
         inputs=session.inputs,
+            facts=session.blocks,
+            user_classes=session.user_classes,
             conservative=criterion.reasons(session, kept),
         unreproducible=criterion.unreproducible(session, kept),
     )  # fmt: skip

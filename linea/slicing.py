@@ -10,7 +10,9 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from linea import trimming
 from linea.model import Location, Origin, Slice, Step
 
 OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
@@ -94,12 +96,15 @@ def emit(
     result: str | None,
     last: str | None = None,
     inputs: Mapping[int, str] | None = None,
+    facts: Mapping[int, BlockFacts] | None = None,
+    user_classes: bool = True,
     conservative: Iterable[str] = (),
     unreproducible: Iterable[str] = (),
 ) -> Slice:
     """Source of the kept steps, in the order they ran, that runs alone.
 
-    `inputs` are the sources of IPython's cells, for code that reads `In`.
+    `inputs` are the sources of IPython's cells, for code that reads `In`. With `facts`, what was
+    known of names as blocks began to run, statements are cut inside (see `trimming`).
     `last` is a line to end with, such as the assignment of the saved expression to `result`.
     """
     needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
@@ -121,10 +126,16 @@ def emit(
         lines.append("Out = _oh = {}")
         origins.append(None)
     future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
-    for i in [*future, *(k for k in kept if k not in future)]:
+    order = [*future, *(k for k in kept if k not in future)]
+    bodies = _bodies(steps, order, needed, result, last, facts, user_classes)
+    left: list[int] = []
+    for i, body in zip(order, bodies, strict=True):
+        if body is None:
+            continue
+        left.append(i)
         step = steps[i]
         place = step.statement.place
-        text = step.statement.source
+        text = "\n".join(line.text for line in body)
         shown = sorted(needed & step.effects.binds)
         head = 0
         if shown:
@@ -133,13 +144,11 @@ def emit(
             text, head = _awaited(text)
         if step.error is not None:
             text, head = _tolerant(text, step.error), head + 1
-        part = text.split("\n")
-        own = step.statement.source.count("\n") + 1
-        for n, line in enumerate(part):
+        for n, line in enumerate(text.split("\n")):
             lines.append(line)
-            inside = head <= n < head + own
+            number = body[n - head].number if head <= n < head + len(body) else None
             origins.append(
-                Origin(place.file, place.line + n - head, place.cell) if inside else None
+                Origin(place.file, place.line + number, place.cell) if number is not None else None
             )
         for name in shown if numbered else ():
             if name[1:].isdigit():
@@ -155,10 +164,58 @@ def emit(
         code=code,
         result=result,
         lines=tuple(origins),
-        steps=tuple(steps[i].index for i in kept),
+        steps=tuple(steps[i].index for i in sorted(left)),
         conservative=tuple(dict.fromkeys(conservative)),
         unreproducible=tuple(dict.fromkeys(unreproducible)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """What was known of names as a block began to run, see `trimming.Piece`."""
+
+    kinds: Mapping[str, str]
+    shares: Mapping[str, frozenset[str]]
+
+
+def _bodies(
+    steps: Sequence[Step],
+    order: Sequence[int],
+    needed: set[Location],
+    result: str | None,
+    last: str | None,
+    facts: Mapping[int, BlockFacts] | None,
+    user_classes: bool,
+) -> list[list[trimming.Line] | None]:
+    """The lines to emit of each step; None for a step that trimming others made needless."""
+    unknown = BlockFacts({}, {})
+    pieces = []
+    for i in order:
+        step = steps[i]
+        known = (facts or {}).get(step.index)
+        fixed = (
+            facts is None
+            or step.error is not None
+            or bool(needed & step.effects.binds)
+            or bool(step.assumed)
+            or (known is None and isinstance(_first(step.statement.source), _BLOCKS))
+        )
+        known = known or unknown
+        pieces.append(trimming.Piece(step.statement.source, known.kinds, known.shares, fixed))
+    results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))
+    if facts is None:
+        return [trimming.whole(p.source) for p in pieces]
+    return trimming.trim(pieces, results, user_classes=user_classes)
+
+
+_BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
+
+
+def _first(source: str) -> ast.stmt | None:
+    try:
+        return ast.parse(source).body[0]
+    except (SyntaxError, IndexError):
+        return None
 
 
 def _future_first(

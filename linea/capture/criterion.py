@@ -46,6 +46,8 @@ def build(
         result=result,
         last=last,
         inputs=session.inputs,
+            facts=session.blocks,
+            user_classes=session.user_classes,
         conservative=reasons(session, kept),
         unreproducible=unreproducible(session, kept),
     )

@@ -20,6 +20,7 @@ from linea.capture.files import Files, Touched
 from linea.capture.hidden import Facts, Hidden
 from linea.capture.objects import ATOMS, IMMUTABLE, NOTHING, Graph, Reach, address
 from linea.capture.source import TEXT_IS_CODE, Uses, identifiers, uses
+from linea.slicing import BlockFacts
 from linea.model import Effects, Location, Statement, Step
 
 logger = logging.getLogger("linea.capture")
@@ -120,6 +121,9 @@ class Session:
         self._everywhere: set[str] = set()
         self._figure_numbers: dict[int, int] = {}
         self._seeded: set[str] = set()
+        self.blocks: dict[int, BlockFacts] = {}
+        """What was known of names as compound statements began, by step."""
+        self.user_classes = False
         self._snapshot()
 
     # ------------------------------------------------------------------------ one statement
@@ -276,7 +280,38 @@ class Session:
             running.named = self.files.named([*found.strings, *self._text_values(found.loads)])
             running.named |= self._handle_files(found.loads)
         running.reads = self._names_read(running)
+        if isinstance(node, (ast.For, ast.While, ast.If, ast.With)):
+            self.blocks[len(self.steps)] = self._block_facts(found)
+        elif isinstance(node, ast.ClassDef):
+            self.user_classes = True
         return running
+
+    def _block_facts(self, found: Uses) -> BlockFacts:
+        """What is known of the names of a block that is about to run."""
+        kinds: dict[str, str] = {}
+        shares: dict[str, frozenset[str]] = {}
+        for name in found.loads | found.stores | found.maybe:
+            if name not in self.namespace:
+                continue
+            value = self.namespace[name]
+            kinds[name] = self._kind(value)
+            reach = self.graph.reach.get(name)
+            if reach is not None and reach.keys:
+                shares[name] = frozenset(self.graph.holders(reach.keys) - {name})
+        return BlockFacts(kinds, shares)
+
+    def _kind(self, value: object) -> str:
+        kind = type(value)
+        if kind in ATOMS:
+            return "atom"
+        if isinstance(value, types.ModuleType):
+            return f"module:{value.__name__}"
+        if kind in (list, tuple, set, dict):
+            items: list[Any] = [*value, *value.values()] if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
+            if len(items) > 100_000:
+                return "container"
+            return "atoms" if set(map(type, items)) <= ATOMS else "container"
+        return "library" if f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in _QUIET_TYPES else "?"
 
     def _texts(self, node: ast.stmt, found: Uses) -> tuple[list[str], bool]:
         """Texts of a statement that may name variables, and whether some can't be known."""

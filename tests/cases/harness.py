@@ -34,6 +34,7 @@ class Outcome:
     whole: str = ""
     alone: str = ""
     error: str = ""
+    expected_code: str = ""
 
     @property
     def sound(self) -> bool:
@@ -41,6 +42,8 @@ class Outcome:
 
     @property
     def exact(self) -> bool:
+        if self.expected_code:
+            return self.sound and statement_count(self.code) <= statement_count(self.expected_code)
         return self.sound and set(self.kept) <= set(self.expected) | set(self.extra)
 
 
@@ -156,6 +159,60 @@ def cut(session: Any, target: str) -> Any:
     return slice_of_name(session, target)
 
 
+class Saver:
+    """Stands for linea's `save` in the cases that save inside functions."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+
+    def __call__(self, value: object, name: str = "") -> None:
+        self.values.append(canonical(value))
+
+
+def run_inner(case: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Execute a program under capture; its target may be what it passes to `save`."""
+    import linea
+    from linea import recording
+    from linea.capture.script import main_module, run_statements
+    from linea.capture.session import Session
+
+    os.chdir(folder)
+    path = folder / "program.py"
+    path.write_text(case["code"])
+    module = main_module(path)
+    sys.modules["__main__"] = module
+    session = Session(module.__dict__, root=folder, source="program.py")
+    pieces: list[Any] = []
+    values: list[str] = []
+
+    def save(value: object, name: str = "") -> None:
+        values.append(canonical(value))
+        pieces.append(recording.slice_of_save(session, sys._getframe(1), value, "x")[0])
+
+    module.__dict__["save"] = save
+    del linea
+    run_statements(session, case["code"], str(path), "program.py", module.__dict__)
+    if case["target"] != "@save":
+        values, pieces = [canonical(module.__dict__[case["target"]])], [cut(session, case["target"])]
+    return {"value": values[-1], "code": pieces[-1].code, "kept": list(pieces[-1].steps), "notes": session.notes, "effects": []}
+
+
+def run_alone_saving(code: str, folder: Path) -> str:
+    import types
+
+    os.chdir(folder)
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    saver = Saver()
+    module.__dict__["save"] = saver
+    exec(compile(code, str(folder / "program.py"), "exec", dont_inherit=True), module.__dict__)
+    return saver.values[-1]
+
+
+def statement_count(code: str) -> int:
+    return sum(isinstance(n, ast.stmt) for n in ast.walk(ast.parse(code)))
+
+
 def run_alone(code: str, target: str, folder: Path) -> str:
     os.chdir(folder)
     sys.path.insert(0, str(folder))
@@ -188,11 +245,15 @@ def fresh(function: str, *arguments: Any) -> Any:
     return pickle.loads(done.stdout) if done.stdout else ("error", done.stderr.decode())
 
 
+RUNNERS = {"ipython": "run_shell", "inner": "run_inner"}
+
+
 def run(case: dict[str, Any], *, verbose: bool = False) -> Outcome:
     """Run a case's program and its slice."""
     outcome = Outcome(
         expected=case.get("expected_steps", []), extra=case.get("allowed_extra_steps", [])
     )
+    outcome.expected_code = case.get("expected_code", "")
     apart = case.get("fresh")
     call = fresh if apart else lambda f, *a: in_child(lambda: globals()[f](*a))
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
@@ -200,7 +261,7 @@ def run(case: dict[str, Any], *, verbose: bool = False) -> Outcome:
         for folder in (a, b):
             folder.mkdir()
             prepare(case, folder)
-        status, whole = call("run_shell" if case["kind"] == "ipython" else "run_whole", case, a)
+        status, whole = call(RUNNERS.get(case["kind"], "run_whole"), case, a)
         if status == "error":
             outcome.error = "whole: " + whole
             return outcome
@@ -214,7 +275,10 @@ def run(case: dict[str, Any], *, verbose: bool = False) -> Outcome:
             outcome.error = "notes: " + "; ".join(whole["notes"])
             return outcome
         outcome.kept, outcome.code, outcome.whole = whole["kept"], whole["code"], whole["value"]
-        status, alone = call("run_alone", outcome.code, case["target"], b)
+        if case["target"] == "@save":
+            status, alone = call("run_alone_saving", outcome.code, b)
+        else:
+            status, alone = call("run_alone", outcome.code, case["target"], b)
         if status == "error":
             outcome.error = "alone: " + alone
             return outcome
@@ -247,7 +311,7 @@ if __name__ == "__main__":
     rows = [
         c
         for c in load()
-        if (c["id"] in wanted if wanted else c["kind"] != "inner") and importable(c)
+        if (c["id"] in wanted if wanted else True) and importable(c)
     ]
     counts = [0, 0, 0]
     for case in rows:
