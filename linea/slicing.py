@@ -201,7 +201,13 @@ def _bodies(
             or (known is None and isinstance(_first(step.statement.source), _BLOCKS))
         )
         known = known or unknown
-        pieces.append(trimming.Piece(step.statement.source, known.kinds, known.shares, fixed))
+        # An import of the user's own module reads its file and may do anything.
+        bare = all(w.startswith("module:") for w in step.effects.mutates) and not any(
+            r.startswith("file:") for r in step.effects.reads
+        )
+        pieces.append(
+            trimming.Piece(step.statement.source, known.kinds, known.shares, bare, fixed)
+        )
     results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))
     if facts is None:
         return [trimming.whole(p.source) for p in pieces]

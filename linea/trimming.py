@@ -62,6 +62,8 @@ class Piece:
     """What names held when it began to run: `atom`, `atoms`, `container`, `library`, `module:x`."""
     shares: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Per name in it, the names that shared an object with it."""
+    bare: bool = True
+    """Running it did nothing that shows but bind its names."""
     fixed: bool = False
     """Not to be touched: it raised, or its text isn't what ran."""
 
@@ -179,7 +181,12 @@ class _Program:
                 if isinstance(tree, ast.ImportFrom) and tree.module == "__future__":
                     return False
                 names = {a.asname or a.name.split(".")[0] for a in tree.names}
-                return "*" not in names and not names & later and not any(a.name.count(".") and not a.asname for a in tree.names)
+                return (
+                    piece.bare
+                    and "*" not in names
+                    and not names & later
+                    and not (isinstance(tree, ast.Import) and any("." in a.name for a in tree.names))
+                )
             case ast.FunctionDef(decorator_list=[]) | ast.AsyncFunctionDef(decorator_list=[]):
                 defaults = [*tree.args.defaults, *(d for d in tree.args.kw_defaults if d)]
                 return tree.name not in later and all(isinstance(d, (ast.Constant, ast.Name)) for d in defaults)
@@ -433,10 +440,21 @@ class _Block:
                         self._merge(_names(node))
 
     def _merge_into(self, target: ast.expr, value: ast.expr) -> None:
-        if self.kind(value, self.kinds) in ("atom", "atoms"):
-            self._merge(_names(target) if not isinstance(target, ast.Subscript) else [])
+        kind = self.kind(value, self.kinds)
+        if kind == "atom" or (kind in ("atoms", "pairs") and self._fresh(value)):
             return
         self._merge([*_names(target), *_names(value)])
+
+    def _fresh(self, value: ast.expr) -> bool:
+        """Whether an expression makes a new container."""
+        if isinstance(value, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)):
+            return True
+        return (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Name)
+            and value.func.id in CONSUMING | {"range"}
+            and not self._rebound(value.func.id)
+        )
 
     def _merge_call(self, node: ast.Call) -> None:
         """Arguments may end up inside one another, unless the call is known not to do that."""
@@ -451,7 +469,7 @@ class _Block:
         if isinstance(node.func, ast.Attribute):
             if node.func.attr in READERS:
                 return
-            if all(self.kind(a, self.kinds) in ("atom", "atoms") for a in arguments):
+            if all(self.kind(a, self.kinds) == "atom" for a in arguments):
                 return
             names += _names(node.func.value)
         self._merge(names)

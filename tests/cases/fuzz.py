@@ -9,7 +9,9 @@ import contextlib
 import io
 import os
 import random
+import resource
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -31,7 +33,16 @@ class Findings:
     slices: int = 0
     steps: int = 0
     kept: int = 0
+    endless: int = 0
     wrong: list[str] = field(default_factory=list)
+
+
+class Endless(BaseException):
+    """A program that doesn't end."""
+
+
+def stop(*_: object) -> None:
+    raise Endless
 
 
 def fresh_state() -> None:
@@ -96,11 +107,15 @@ def batch(first: int, count: int) -> Findings:
     """Programs with seeds `first` to `first + count - 1`."""
     found = Findings()
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, stop)
+    limit = 6 << 30
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     here = os.getcwd()
     for number in range(first, first + count):
         rng = random.Random(number)
         cells = programs.program(rng, rng.choice([6, 10, 14, 22]))
         base = Path(tempfile.mkdtemp(prefix="fuzz")).resolve()
+        signal.alarm(20)
         try:
             (base / "a").mkdir()
             fresh_state()
@@ -121,7 +136,10 @@ def batch(first: int, count: int) -> Findings:
                             f"seed {number}: {name} = {values[name][:150]}, alone {got[:150]}\n--- slice\n{code}\n--- program\n"
                             + "\n# ----\n".join(cells[1:])
                         )
+        except Endless:
+            found.endless += 1
         finally:
+            signal.alarm(0)
             os.chdir(here)
             shutil.rmtree(base, ignore_errors=True)
     return found

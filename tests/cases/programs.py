@@ -395,6 +395,39 @@ def executed(s: State) -> str | None:
     return pick(s, f"exec('{a} = 5')", f"{s.new('int')} = eval('{a} + 1')", f"globals()['{a}'] = 8", f"eval('{name or 'Box.shared'}.append(4)')")
 
 
+@maker(4)
+def block(s: State) -> str | None:
+    """A loop, branch or function with things in it that may not matter."""
+    a, b = s.any("int") or "0", s.any("int") or "1"
+    xs, ys = s.any("list") or "[1, 2]", s.any("list")
+    d = s.any("dict")
+    out = s.new("list")
+    lines = [f"{out}_n = 0", f"{out}_log = []", f"{out}_last = None"]
+    body = s.rng.sample(
+        [
+            f"{out}.append(e)", f"{out}_n += 1", f"{out}_log.append(str(e))", f"{out}_last = e", f"{out}_t = len({out}_log) + {a if a.isidentifier() else 1}",
+            f"print(e, {out}_n)", f"if {out}_n > 2:\n    break", f"if isinstance(e, str):\n    continue", f"{out} += [{out}_n]",
+            f"{out}_alias = {out}\n{out}_alias.append('x')", f"{out}_pair = ({out}, {out}_log)\n{out}_pair[1].append(0)",
+            f"{d}[{out}_n] = e" if d else "pass", f"{ys}.append({out}_n)" if ys else "pass", f"{out}_sum = sum([{out}_n, 2])",
+            f"{out}_box = Box({out})\n{out}_box.v.append(1)", f"random.random()", f"{out}_w = [w for w in {out}_log if w]",
+            f"for q in range(2):\n    {out}_n += q\n    {out}_log.append(q)", f"{out}_last, {out}_n = {out}_n, {out}_n + 1", f"{out}_f = str({out}_n).upper()",
+            f"if {out}_n % 2:\n    {out}_last = 'odd'\nelse:\n    {out}_log.append('even')", f"{out}_it = iter({out}_log)\nnext({out}_it, None)",
+        ],
+        s.rng.randint(2, 6),
+    )  # fmt: skip
+    inner = "\n".join(body).replace("\n", "\n    ")
+    head = s.rng.choice([f"for e in range(4):", f"for e in list({xs})[:6]:", f"for e in [{a}, {b}, 'k']:"])
+    result = s.rng.choice([out, f"{out}_n", f"[{out}_last, {out}_n]", f"{out}_log"])
+    name = s.new("list")
+    if s.rng.random() < 0.5:
+        setup = "\n".join([f"{out} = []", *lines])
+        return f"{setup}\n{head}\n    {inner}\n{name} = {result}"
+    setup = "\n    ".join([f"{out} = []", *lines])
+    inner = inner.replace("\n", "\n    ")
+    tail = f"return {result}"
+    return f"{out} = []\ndef main_{out}(data):\n    {setup}\n    {head}\n        {inner}\n    {tail}\n{name} = main_{out}({xs})"
+
+
 def program(rng: random.Random, length: int = 14) -> list[str]:
     """Cells of a random program; the first is the header."""
     state = State(rng)
