@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linea.cli import records, render
 from linea.cli.render import Cell
-from linea.cli.surroundings import complete_revisions, project, revision
-from linea.errors import LineaError
-from linea.history.revision import no_such_artifact, parse, suggest
+from linea.cli.surroundings import complete_deleted, complete_revisions, project, revision
+from linea.errors import LineaError, NoSuchArtifactError
+from linea.history.revision import parse, shortlist, suggest
+
+if TYPE_CHECKING:
+    from linea.store.repository import Repository
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Revision = Annotated[
@@ -71,14 +74,12 @@ def tag(
     rev: Annotated[
         str | None,
         typer.Argument(
-            metavar="[REV]",
+            metavar="REV",
             help="The version; all tags are listed without it.",
             autocompletion=complete_revisions,
         ),
     ] = None,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[TAG]", help="The tag to put on it.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="TAG", help="The tag to put on it.")] = None,
     delete: Annotated[
         str | None, typer.Option("--delete", "-d", metavar="TAG", help="Take this tag away.")
     ] = None,
@@ -140,7 +141,7 @@ def rm(
     revs: Annotated[
         list[str],
         typer.Argument(
-            metavar="REV...",
+            metavar="REV",
             help="An artifact, or one version: name@v2.",
             autocompletion=complete_revisions,
         ),
@@ -161,10 +162,9 @@ def rm(
         targets = []
         for rev in revs:
             revised = parse(rev)
-            if revised.base not in repository.names():
-                raise no_such_artifact(repository, revised.base)
-            whole = revised.at is None and not revised.back
-            targets.append((revision(repository, rev), whole))
+            version = revision(repository, rev)
+            whole = revised.base == version.name and revised.at is None and not revised.back
+            targets.append((version, whole))
         removed = []
         for version, whole in targets:
             repository.delete(version.name, None if whole else version.number)
@@ -173,22 +173,58 @@ def rm(
         render.print_json({"removed": removed})
         return
     for each in removed:
-        render.say(f"Removed {each}.")
-    render.say("Undo: linea undo")
+        render.say(f"Removed {render.clean(each)}. Undo: linea undo {shlex.quote(each)}")
 
 
-def undo(json: Json = False) -> None:
-    """Bring back what was removed last.
+def undo(
+    rev: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="REV",
+            help="What was removed: name, or name@v2; not needed where one artifact was.",
+            autocompletion=complete_deleted,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Bring back what was removed.
 
     \b
     Example:
       linea rm model@v2
-      linea undo
+      linea undo model@v2
     """
     with project() as here:
-        version = here.repository.undelete()  # type: ignore[attr-defined]
+        name, number = _removed(here.repository, rev)
+        here.repository.restore(name, number)
+        version = (
+            here.repository.tip(name) if number is None else here.repository.version(name, number)
+        )
     if json:
         render.print_json({"restored": records.of_version(version)})
         return
-    render.say(f"Brought back {version.revision}.")
+    what = version.name if number is None else version.revision
+    render.say(f"Brought back {render.clean(what)}.")
     render.suggest(f"linea log {shlex.quote(version.name)}")
+
+
+def _removed(repository: Repository, rev: str | None) -> tuple[str, int | None]:
+    """Return the name, and the number if one is meant, of what was removed."""
+    gone = repository.deleted()
+    if rev is None:
+        if len(gone) == 1:
+            return gone[0], None
+        if gone:
+            raise LineaError("which one?", hint=f"removed are {shortlist(gone)}")
+        raise LineaError(
+            "no artifact was removed", hint="a version is brought back by linea undo name@v2"
+        )
+    revised = parse(rev)
+    number = (revised.at or "").removeprefix("v")
+    if (revised.at and not number.isdigit()) or revised.back:
+        raise LineaError(f"{rev} isn't a version", hint="write name, or name@v2")
+    if not number and revised.base not in [*gone, *repository.names()]:
+        near = suggest(revised.base, gone)
+        hint = f"did you mean {near}?" if near else f"removed are {shortlist(gone) or 'none'}"
+        raise NoSuchArtifactError(f"no artifact named {revised.base!r} was removed", hint=hint)
+    return revised.base, int(number) if number else None

@@ -22,7 +22,7 @@ COLOR_OF = {"identical": "green", "equal": "green", "different": "yellow"}
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only these.", autocompletion=complete_names),
+        typer.Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -64,7 +64,7 @@ def status(
 def verify(
     revs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[REV]...", help="Revisions.", autocompletion=complete_revisions),
+        typer.Argument(metavar="REV", help="Revisions.", autocompletion=complete_revisions),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="The latest version of every artifact.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,10 @@ from linea.history.diff import diff as compare
 from linea.history.diff_code import CodeDiff
 from linea.history.diff_table import TableDiff
 from linea.history.log import Change, previous_of
+from linea.model import Version
+
+if TYPE_CHECKING:
+    from linea.store.repository import Repository
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -96,8 +100,8 @@ def diff(
     b: Annotated[
         str | None,
         typer.Argument(
-            metavar="[B]",
-            help="Another one; without it A is compared with the version before it.",
+            metavar="B",
+            help="Another one; the latest by default, or where A is that, the one before.",
             autocompletion=complete_revisions,
         ),
     ] = None,
@@ -129,17 +133,7 @@ def diff(
     """
     screen = render.screen()
     with project() as here:
-        first = revision(here.repository, a)
-        if b is not None:
-            before, after = first, revision(here.repository, b)
-        else:
-            previous = previous_of(here.repository, first)
-            if previous is None:
-                raise NoSuchVersionError(
-                    f"{first.revision} is the first version; there is none before it",
-                    hint=f"linea show {first.revision}",
-                )
-            before, after = previous, first
+        before, after = _pair(here.repository, a, b)
         keys = tuple(name.strip() for name in key.split(",") if name.strip())
         found = compare(
             here.repository,
@@ -159,6 +153,23 @@ def diff(
         valued = not isinstance(found.value, diff_value.Same)
         differs = (code and bool(found.code)) or (value and valued)
     return int(differs)
+
+
+def _pair(repository: Repository, a: str, b: str | None) -> tuple[Version, Version]:
+    """Return the versions that are meant; a latest version alone is held against its previous."""
+    first = revision(repository, a)
+    if b is not None:
+        return first, revision(repository, b)
+    latest = repository.tip(first.name)
+    if first.commit != latest.commit:
+        return first, latest
+    previous = previous_of(repository, first)
+    if previous is None:
+        raise NoSuchVersionError(
+            f"{first.revision} is the only version; there is nothing to compare it with",
+            hint=f"linea show {first.name}",
+        )
+    return previous, first
 
 
 def _diff_lines(

@@ -38,7 +38,7 @@ def _pipeline() -> None:
 def export(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Artifacts.", autocompletion=complete_names),
+        typer.Argument(metavar="NAME", help="Artifacts.", autocompletion=complete_names),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")

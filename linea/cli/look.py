@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +18,7 @@ from linea.cli.surroundings import (
     project,
     revision,
 )
-from linea.errors import LineaError, NoSuchArtifactError
+from linea.errors import LineaError
 from linea.history import graph as graphs
 from linea.history.diff_code import diff_code
 from linea.history.log import Change, LogEntry, changes, previous_of
@@ -53,7 +52,7 @@ VERDICT_MARKS = {
 def ls(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only these.", autocompletion=complete_names),
+        typer.Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -96,7 +95,7 @@ def log(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[REV]",
+            metavar="REV",
             help="An artifact, a version to start from, or a file; all artifacts by default.",
             autocompletion=complete_revisions,
         ),
@@ -467,7 +466,7 @@ def graph(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REV]...", help="What to start from.", autocompletion=complete_revisions
+            metavar="REV", help="What to start from.", autocompletion=complete_revisions
         ),
     ] = None,
     format: Annotated[
@@ -531,6 +530,3 @@ def _quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
-
-
-__all__ = ["NoSuchArtifactError", "Path", "graph", "log", "ls", "show"]

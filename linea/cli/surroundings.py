@@ -33,17 +33,17 @@ def now() -> datetime:
     return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
 
 
-def find_store(start: Path, named: str | None = None) -> Path:
-    """Return the store that is named, or the nearest one from `start` upward."""
-    if named:
-        return Path(named)
-    for folder in (start, *start.parents):
-        if (folder / STORE).is_dir():
-            return folder / STORE
-    raise NoStoreError(
-        f"there is no {STORE} store in {start} or above",
-        hint="linea init makes one here; linea run FILE.py makes one on the first save",
-    )
+def store_path() -> Path:
+    """Return the store that `LINEA_DIR` names, or the nearest one upward."""
+    from linea.watching import find_store
+
+    found = find_store(Path.cwd())
+    if found is None:
+        raise NoStoreError(
+            f"there is no {STORE} store in {Path.cwd()} or above",
+            hint="linea init makes one here; linea run FILE.py makes one on the first save",
+        )
+    return found
 
 
 @contextmanager
@@ -51,9 +51,9 @@ def project() -> Iterator[Project]:
     """Open the store of the folder that the command runs in."""
     from linea.store.repository import Repository
 
-    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR"))
+    path = store_path()
     with Repository.open(path) as repository:
-        yield Project(repository, path.resolve().parent)
+        yield Project(repository, path.parent)
 
 
 def revision(repository: Repository, text: str) -> Version:
@@ -92,6 +92,15 @@ def complete_names(incomplete: str) -> list[str]:
     try:
         with project() as here:
             return [name for name in here.repository.names() if name.startswith(incomplete)]
+    except (LineaError, OSError):
+        return []
+
+
+def complete_deleted(incomplete: str) -> list[str]:
+    """Return the removed artifacts whose names begin so, for the shell."""
+    try:
+        with project() as here:
+            return [name for name in here.repository.deleted() if name.startswith(incomplete)]
     except (LineaError, OSError):
         return []
 

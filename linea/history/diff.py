@@ -66,26 +66,58 @@ def _side(repository: Reader, version: Version, trusted: bool) -> Side:
     from linea import values
 
     read = repository.read_part(version)
+    whole: list[Any] = []
 
     def load() -> Any:
         return values.decode(version.value, read, trusted=trusted)
 
     def columns(names: Sequence[str]) -> Any:
-        return as_arrow(load()).select(list(names))
+        read_columns = getattr(values, "read_columns", None)
+        if read_columns is not None:
+            return read_columns(version.value, read, names, trusted=trusted)
+        if not whole:
+            whole.append(as_arrow(load()))
+        return whole[0]
 
     return Side(version.value, load, columns)
 
 
 def as_arrow(table: Any) -> Any:
-    """Return any kind of table as a `pyarrow.Table`, a named index as columns of it."""
+    """Return any kind of table as a `pyarrow.Table`; an index of pandas becomes columns of it."""
     import pyarrow as pa
 
     if isinstance(table, pa.Table):
         return table
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
+    if isinstance(table, pa.Array | pa.ChunkedArray):
+        return pa.table({"": table})
+    if hasattr(table, "to_frame"):  # a series or an index
+        table = table.to_frame(name="") if not table.name else table.to_frame()
     if hasattr(table, "to_arrow"):
         return table.to_arrow()
-    if hasattr(table, "to_frame"):
-        table = table.to_frame()
-    return pa.Table.from_pandas(table)
+    return _pandas_to_arrow(table)
+
+
+def _pandas_to_arrow(frame: Any) -> Any:
+    """Turn a pandas frame into Arrow, a column that Arrow can't hold as its texts."""
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = {}
+    if not isinstance(frame.index, pd.RangeIndex):
+        names = [name or f"index {level}" for level, name in enumerate(frame.index.names)]
+        columns = {
+            f"{name}": frame.index.get_level_values(level) for level, name in enumerate(names)
+        }
+    columns |= {str(label): frame.iloc[:, place] for place, label in enumerate(frame.columns)}
+    return pa.table({name: _column_to_arrow(column) for name, column in columns.items()})
+
+
+def _column_to_arrow(column: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.chunked_array([pa.Array.from_pandas(column)])
+    except (pa.ArrowException, TypeError, ValueError):
+        return pa.chunked_array([pa.array([repr(each) for each in column], pa.string())])

@@ -11,7 +11,10 @@ from linea.errors import LineaError
 from linea.model import Column, ValueRecord
 
 Load = Callable[[Sequence[str]], Any]
-"""Reads some columns of a stored table as a `pyarrow.Table`."""
+"""Reads some columns of a stored table as a `pyarrow.Table`.
+
+Columns that come along and that the record doesn't list are the table's index.
+"""
 
 _KEY_TYPES = ("int", "uint", "string", "large_string", "str", "utf8", "date", "timestamp", "bool")
 
@@ -91,9 +94,12 @@ class _Rows:
 class _Tables:
     """The columns of two tables, read when first asked for."""
 
-    def __init__(self, before: Load, after: Load) -> None:
+    def __init__(self, before: Load, after: Load, listed: Sequence[str]) -> None:
+        self.listed = frozenset(listed)
         self._load = (before, after)
         self._read: dict[str, tuple[Any, Any]] = {}
+        self.index: tuple[str, ...] = ()
+        self.loaded: tuple[str, ...] = ()
 
     def columns(self, names: Sequence[str]) -> None:
         """Read several columns in one go."""
@@ -102,14 +108,20 @@ class _Tables:
             tables = [load(missing) for load in self._load]
             for name in missing:
                 self._read[name] = (tables[0].column(name), tables[1].column(name))
+            self.loaded += tuple(missing)
+            self._take_index(tables)
+
+    def _take_index(self, tables: list[Any]) -> None:
+        """Keep the index that came along."""
+        for name in tables[0].column_names:
+            known = name in self.listed or name in self._read
+            if not known and name in tables[1].column_names:
+                self._read[name] = (tables[0].column(name), tables[1].column(name))
+                self.index += (name,)
 
     def column(self, name: str) -> tuple[Any, Any]:
         self.columns([name])
         return self._read[name]
-
-    @property
-    def loaded(self) -> tuple[str, ...]:
-        return tuple(self._read)
 
 
 def diff_tables(
@@ -142,7 +154,7 @@ def diff_tables(
     )
     if not both or (not differing and schema.rows[0] == schema.rows[1]):
         return schema
-    tables = _Tables(load_before, load_after)
+    tables = _Tables(load_before, load_after, [*old, *new])
     rows = _match_rows(tables, schema, old, differing, both)
     return _with_cells(schema, tables, rows, differing, both, limit)
 
@@ -202,13 +214,15 @@ def _match_rows(
     same_length = schema.rows[0] == schema.rows[1]
     # With as many rows as before, a column that is equal keeps the rows in step: only a column
     # that changed can say that they were shuffled.
-    candidates = _key_candidates(old, differing if same_length else both)
-    for names in candidates:
-        rows = _by_key(tables, names, overlap=0.5)
-        if rows is not None and not (same_length and _in_step(rows)):
-            return rows
+    tables.columns(differing)
+    if tables.index:
+        rows = _by_key(tables, tables.index, overlap=0.5)
         if rows is not None:
-            break
+            return rows
+    for names in _key_candidates(old, differing if same_length else both):
+        rows = _by_key(tables, names, overlap=0.5)
+        if rows is not None:
+            return rows
     if same_length:
         everything = np.arange(schema.rows[0])
         nothing = everything[:0]
@@ -231,11 +245,6 @@ def _key_candidates(columns: dict[str, Column], names: list[str]) -> list[tuple[
     ]
     able.sort(key=rank)
     return [*[(name,) for name in able[:8]], *combinations(able[:4], 2)]
-
-
-def _in_step(rows: _Rows) -> bool:
-    before, after = rows.both
-    return len(rows.added) == 0 and bool((before == after).all())
 
 
 def _by_key(tables: _Tables, key: tuple[str, ...], overlap: float = 0.0) -> _Rows | None:

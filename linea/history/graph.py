@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
-from linea.errors import NoSuchVersionError
+from linea.errors import NoSuchArtifactError, NoSuchVersionError
 from linea.history.reading import Reader
 from linea.model import ArtifactName, InputFile, Version
 
@@ -57,20 +60,46 @@ def lineage(
     """
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
+    before = _Before(repository) if previous else None
     todo = list(versions)
     while todo:
         version = todo.pop()
         if version.commit in nodes:
             continue
         nodes[version.commit] = Node(version.commit, version=version)
-        for kind, parent in _made_from(repository, version, previous):
-            edges.append(Edge(version.commit, parent.commit, kind))
+        older = before.of(version) if before else None
+        if older is not None:
+            edges.append(Edge(version.commit, older.commit, "previous"))
+            todo.append(older)
+        for parent in _parents(repository, version):
+            edges.append(Edge(version.commit, parent.commit, "made-from"))
             todo.append(parent)
         for file in version.inputs if files else ():
             id = f"{file.path}#{file.digest}"
             nodes.setdefault(id, Node(id, file=file))
             edges.append(Edge(version.commit, id, "read"))
     return Graph(tuple(_children_first(nodes, edges)), tuple(edges))
+
+
+class _Before:
+    """The version before each, an artifact's history read once."""
+
+    def __init__(self, repository: Reader) -> None:
+        self._repository = repository
+        self._histories: dict[ArtifactName, dict[str, Version]] = {}
+
+    def of(self, version: Version) -> Version | None:
+        if version.name not in self._histories:
+            self._histories[version.name] = {
+                newer.commit: older for newer, older in pairwise(self._versions(version.name))
+            }
+        return self._histories[version.name].get(version.commit)
+
+    def _versions(self, name: ArtifactName) -> Iterator[Version]:
+        try:
+            yield from self._repository.versions(name)
+        except NoSuchArtifactError:
+            return  # removed since; others still rest on it
 
 
 def tips(repository: Reader, names: Sequence[ArtifactName] | None = None) -> list[Version]:
@@ -87,30 +116,15 @@ def children(repository: Reader, version: Version) -> list[Version]:
     ]
 
 
-def _made_from(
-    repository: Reader, version: Version, previous: bool
-) -> Iterator[tuple[str, Version]]:
-    if previous:
-        before = next(
-            (each for each in repository.versions(version.name) if each.number < version.number),
-            None,
-        )
-        if before is not None:
-            yield "previous", before
+def _parents(repository: Reader, version: Version) -> Iterator[Version]:
+    """Yield what a version was made from, removed ones included: their commits are still there."""
     for parent in version.parents:
-        try:
-            yield "made-from", repository.version(parent.name, parent.number)
-        except NoSuchVersionError:
-            try:  # the artifact was removed; its commit is still there
-                yield "made-from", repository.by_commit(parent.commit)
-            except NoSuchVersionError:
-                continue
+        with suppress(NoSuchVersionError):
+            yield repository.by_commit(parent.commit)
 
 
 def _children_first(nodes: dict[str, Node], edges: Sequence[Edge]) -> Iterator[Node]:
     """Order nodes so that each comes before its parents, newest first among the ready ones."""
-    import heapq
-
     waiting = dict.fromkeys(nodes, 0)
     parents: dict[str, list[str]] = {id: [] for id in nodes}
     for edge in edges:
@@ -164,16 +178,8 @@ def draw(graph: Graph, pen: Pen = UNICODE) -> Iterator[Row]:
     """Draw a graph as `git log --graph` does: a row for each node, rows between that join lanes."""
     lanes: list[str | None] = []
     for node in graph.nodes:
-        mine = [number for number, id in enumerate(lanes) if id == node.id]
-        if not mine:
-            mine = [_free(lanes)]
-            lanes[mine[0]] = node.id
-        if len(mine) > 1:
-            yield Row(_joints(lanes, mine[0], mine[1:], pen, opening=False))
-        for number in mine[1:]:
-            lanes[number] = None
-        _trim(lanes)
-        at = mine[0]
+        at = lanes.index(node.id) if node.id in lanes else _free(lanes)
+        lanes[at] = node.id
         dot = pen.dot if node.version is not None else pen.file
         marks = [dot if number == at else _bar(id, pen) for number, id in enumerate(lanes)]
         yield Row(" ".join(marks).rstrip(), node)
@@ -187,8 +193,7 @@ def draw(graph: Graph, pen: Pen = UNICODE) -> Iterator[Row]:
             lanes[place] = parent
             opened.append(place)
         if opened:
-            ends = lanes[at] is None
-            yield Row(_joints(lanes, at, opened, pen, opening=True, ends=ends, known=known))
+            yield Row(_joints(lanes, at, opened, known, pen))
         _trim(lanes)
 
 
@@ -210,29 +215,16 @@ def _bar(id: str | None, pen: Pen) -> str:
 
 
 def _joints(
-    lanes: Sequence[str | None],
-    at: int,
-    others: Sequence[int],
-    pen: Pen,
-    *,
-    opening: bool,
-    ends: bool = False,
-    known: Sequence[int] = (),
+    lanes: Sequence[str | None], at: int, others: Sequence[int], known: Sequence[int], pen: Pen
 ) -> str:
-    """Draw the row that joins a lane with others: below a node (`opening`) or above it."""
+    """Draw the row below a node that leads its lane into others, some of them known already."""
     low, high = min([at, *others]), max([at, *others])
     row = []
     for number in range(max(len(lanes), high + 1)):
-        across = low <= number <= high
-        left = across and number > low
-        right = across and number < high
-        if number == at:
-            up, down = True, not ends
-        elif number in others:
-            up = not opening or number in known
-            down = opening
-        else:
-            up = down = number < len(lanes) and lanes[number] is not None
+        left = low < number <= high
+        right = low <= number < high
+        down = number < len(lanes) and lanes[number] is not None
+        up = number == at or number in known or (down and number not in others)
         row.append(pen.joints[8 * left + 4 * right + 2 * up + down])
         row.append(pen.joints[12] if right else " ")
     return "".join(row).rstrip()
