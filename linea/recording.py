@@ -11,7 +11,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,16 @@ def draft(
             **common,  # type: ignore[arg-type]
         )
     made, kept, running = slice_of_save(session, frame, value, name)
+    made = replace(made, unreproducible=(*made.unreproducible, *timings(value)))
     return _assemble(session, made, kept, running, common)
+
+
+def timings(value: object) -> list[str]:
+    """Values that keep how long something took are never the same twice."""
+    kinds = [t.__name__ for t in type(value).__mro__]
+    if "BaseSearchCV" in kinds:
+        return [f"the timings that a {kinds[0]} keeps in its results"]
+    return []
 
 
 def draft_of_variable(

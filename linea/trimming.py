@@ -662,7 +662,11 @@ class _Block:
             case ast.If():
                 then, kept_then = self._walk(node.body, set(need), record=False)
                 other, kept_other = self._walk(node.orelse, set(need), record=False)
-                quiet = self._quiet(node.test, set(), set())
+                touched: set[str] = set()
+                bound: set[str] = set()
+                quiet = self._quiet(node.test, touched, bound) and not self._wanted(
+                    _Effect(frozenset(bound), frozenset(touched)), need
+                )
                 if not kept_then and not kept_other and quiet:
                     if record:
                         self._out.append((node, body))
@@ -684,16 +688,20 @@ class _Block:
                 return True, need
         effect = self.effect(node)
         if effect is not None:
-            touched = {self.root(t) for t in effect.touches if not self._valueless(t)}
-            wanted = {self.root(n) for n in need if not self._valueless(n)}
-            outside = self._outside(effect)
-            if not outside and not effect.binds & need and not touched & wanted:
+            if not self._wanted(effect, need):
                 if record:
                     self._out.append((node, body))
                 return False, need
             if not effect.touches and isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):
                 need = need - effect.binds
         return True, (need | set(_names(node)))
+
+    def _wanted(self, effect: _Effect, need: set[str]) -> bool:
+        """Whether an effect matters: to a needed name, to an object one reaches, or outside."""
+        if effect.binds & need or self._outside(effect):
+            return True
+        wanted = {self.root(n) for n in need if not self._valueless(n)}
+        return any(self.root(t) in wanted for t in effect.touches if not self._valueless(t))
 
     def _outside(self, effect: _Effect) -> bool:
         """Whether the effect shows outside the block: globals of a function, objects of its caller."""
@@ -710,11 +718,11 @@ class _Block:
     def _loop(self, node: ast.For | ast.While, need: set[str], body: list[ast.stmt], record: bool) -> tuple[bool, set[str]]:
         head = node.iter if isinstance(node, ast.For) else node.test
         touches: set[str] = set()
-        quiet = self._quiet(head, touches, set())
+        targets: set[str] = set()
+        quiet = self._quiet(head, touches, targets)
         if isinstance(node, ast.For):
             touches |= self._consumed(node.iter)
-            quiet = quiet and self._stored_to(node.target, set(), touches)
-        targets = set(_stored_names(node.target)) if isinstance(node, ast.For) else set()
+            quiet = quiet and self._stored_to(node.target, targets, touches)
         inside = set(need)
         if isinstance(node, ast.While):
             inside |= set(_names(node.test))
@@ -724,10 +732,9 @@ class _Block:
             if more == inside:
                 break
             inside = more
-        touched = {self.root(t) for t in touches} & {self.root(n) for n in need if not self._valueless(n)}
         jumps = any(isinstance(n, (ast.Return, ast.Raise)) for s in node.body for n in ast.walk(s))
         real = self._worth(node, need)
-        if quiet and not touched and not targets & need and not real and not jumps and not self._outside(_Effect(touches=frozenset(touches))):
+        if quiet and not real and not jumps and not self._wanted(_Effect(frozenset(targets), frozenset(touches)), need):
             if record:
                 self._out.append((node, body))
             return False, need
@@ -756,10 +763,7 @@ class _Block:
                     effect: _Effect | None = _Effect(frozenset(binds), frozenset(touches))
                 else:
                     effect = self.effect(node)
-                if effect is None or effect.binds & need or self._outside(effect):
-                    return True
-                wanted = {self.root(n) for n in need if not self._valueless(n)}
-                if any(self.root(t) in wanted for t in effect.touches if not self._valueless(t)):
+                if effect is None or self._wanted(effect, need):
                     return True
         return False
 

@@ -258,7 +258,10 @@ class Session:
                 if isinstance(node.func, ast.Attribute)
                 else getattr(node.func, "id", "")
             )
-            if name in rules.CLOCKS and name not in ("time",):
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+            if name == "time" and owner is not None and getattr(owner, "id", "") != "time":
+                continue
+            if name in rules.CLOCKS:
                 found.append(f"the clock or the system ({name})")
             elif name in rules.GENERATORS and not node.args and not node.keywords:
                 found.append(f"an unseeded generator ({name})")
