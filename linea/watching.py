@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import signal
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -167,12 +166,12 @@ def _status(end: SystemExit) -> int:
 def _uncaught(error: BaseException) -> int:
     """Report an exception of the user's program as the interpreter would."""
     strip_traceback(error, is_own)
-    if isinstance(error, SyntaxError) and error.__traceback__ is None:
-        error = error.with_traceback(None)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     sys.excepthook(type(error), error, error.__traceback__)
     if isinstance(error, KeyboardInterrupt):
-        return -signal.SIGINT
+        # The interpreter ends by the signal once it has cleaned up; all has been said.
+        sys.excepthook = lambda *_: None
+        raise KeyboardInterrupt
     return 1
 
 

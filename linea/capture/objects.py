@@ -43,6 +43,13 @@ from linea.capture.source import CODE_IN_TEXT, CodeNames, identifiers
 # `id` raises an audit event for every call; this gives the same identity without one.
 address: Callable[[object], int] = object.__hash__
 
+
+
+def is_a(value: object, kinds: type | tuple[type, ...]) -> bool:
+    """`isinstance` that asks the type only: `__class__` may be the user's own code."""
+    return issubclass(type(value), kinds)
+
+
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 IMMUTABLE = frozenset({
@@ -53,6 +60,10 @@ IMMUTABLE = frozenset({
     weakref.ref, types.GetSetDescriptorType, types.MemberDescriptorType,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
     types.GenericAlias, types.UnionType, type(ctypes.CDLL(None)) if sys.platform != "win32" else int,
+})  # fmt: skip
+
+PATHS = frozenset({
+    pathlib.PurePosixPath, pathlib.PosixPath, pathlib.PureWindowsPath, pathlib.WindowsPath,
 })  # fmt: skip
 
 MAX_KEYS = 50_000
@@ -391,7 +402,7 @@ class Graph:
         inner = [
             o
             for o in (*gc.get_referents(obj), *gc.get_referents(frame))
-            if not isinstance(o, skip) and o is not scope and o is not obj
+            if not is_a(o, skip) and o is not scope and o is not obj
         ]
         inner = [o for o in inner if o is not vars(sys.modules["builtins"])]
         walk.stack.extend(inner)
@@ -590,9 +601,9 @@ def _array(obj: array.array[Any], walk: _Walk) -> object:
 
 def _builtin_method(obj: types.BuiltinMethodType, walk: _Walk) -> object:
     owner = obj.__self__
-    if owner is not None and not isinstance(owner, types.ModuleType):
+    if owner is not None and not is_a(owner, types.ModuleType):
         walk.stack.append(owner)
-    elif isinstance(owner, types.ModuleType):
+    elif is_a(owner, types.ModuleType):
         walk.packages.add(owner.__name__.partition(".")[0])
     return None
 
@@ -639,7 +650,7 @@ def _proxy(obj: Any, walk: _Walk) -> object:
 
 def _cache(obj: Any, walk: _Walk) -> object:
     info = obj.cache_info()
-    walk.stack.extend(o for o in gc.get_referents(obj) if not isinstance(o, type))
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
     return (info.misses, info.currsize)
 
 
@@ -700,7 +711,7 @@ def _exception(obj: BaseException, walk: _Walk) -> object:
 
 
 def _opaque(obj: Any, walk: _Walk) -> object:
-    walk.stack.extend(o for o in gc.get_referents(obj) if not isinstance(o, type))
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
     walk.blind(obj)
     return None
 
@@ -709,7 +720,7 @@ def _reduced(obj: Any, walk: _Walk) -> object:
     """C objects of libraries that can be pickled: their state is what they pickle."""
     import pickle
 
-    walk.stack.extend(o for o in gc.get_referents(obj) if not isinstance(o, type))
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
     return xxh3_64_intdigest(pickle.dumps(obj, 5))
 
 

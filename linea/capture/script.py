@@ -101,9 +101,19 @@ def _loader(path: str) -> Any:
 def strip_traceback(error: BaseException, own: Callable[[str], bool]) -> BaseException:
     """`error` without the frames of linea at the top of its traceback."""
     trace = error.__traceback__
+    if isinstance(error, SyntaxError) and error.filename and not _ran(trace, error.filename):
+        return error.with_traceback(None)  # the script itself can't be compiled
     while trace is not None and own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return error.with_traceback(trace)
+
+
+def _ran(trace: types.TracebackType | None, filename: str) -> bool:
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == filename:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def is_own(filename: str) -> bool:

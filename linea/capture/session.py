@@ -18,7 +18,7 @@ from typing import Any
 from linea.capture import hidden, rules
 from linea.capture.files import Files, Touched
 from linea.capture.hidden import Facts, Hidden
-from linea.capture.objects import ATOMS, IMMUTABLE, NOTHING, Graph, Reach, address
+from linea.capture.objects import ATOMS, IMMUTABLE, NOTHING, PATHS, Graph, Reach, address, is_a
 from linea.capture.source import TEXT_IS_CODE, Uses, identifiers, uses
 from linea.slicing import BlockFacts
 from linea.model import Effects, Location, Statement, Step
@@ -307,10 +307,10 @@ class Session:
         kind = type(value)
         if kind in ATOMS:
             return "atom"
-        if isinstance(value, types.ModuleType):
+        if is_a(value, types.ModuleType):
             return f"module:{value.__name__}"
         if kind in (list, tuple, set, dict):
-            items: list[Any] = [*value, *value.values()] if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
+            items: list[Any] = [*value, *value.values()] if is_a(value, dict) else list(value)  # type: ignore[call-overload]
             if len(items) > 100_000:
                 return "container"
             return "atoms" if set(map(type, items)) <= ATOMS else "container"
@@ -336,7 +336,7 @@ class Session:
 
     def _text_values(self, names: Iterable[str]) -> list[str]:
         return [
-            v for v in (self.namespace.get(n) for n in names) if isinstance(v, (str, os.PathLike))
+            v for v in (self.namespace.get(n) for n in names) if type(v) is str or type(v) in PATHS
         ]  # type: ignore[misc]
 
     def _handle_files(self, names: Iterable[str]) -> set[str]:
@@ -694,14 +694,14 @@ class Session:
         found: set[int] = set()
         for chain in running.uses.attribute_stores:
             owner = self._resolve(chain[:-1])
-            if isinstance(owner, (types.ModuleType, type)):
+            if is_a(owner, (types.ModuleType, type)):
                 found.add(address(owner))
         if running.uses.calls & {"setattr", "delattr", "reload", "patch", "object"}:
             for name in running.uses.loads:
                 value = self.namespace.get(name)
-                if isinstance(value, type):
+                if is_a(value, type):
                     found.add(address(value))
-                elif isinstance(value, types.ModuleType) and running.uses.calls & {
+                elif is_a(value, types.ModuleType) and running.uses.calls & {
                     "setattr",
                     "delattr",
                     "reload",
@@ -716,9 +716,9 @@ class Session:
             return None
         value = self.namespace.get(chain[0], vars(builtins).get(chain[0]))
         for name in chain[1:]:
-            if isinstance(value, types.ModuleType):
+            if is_a(value, types.ModuleType):
                 value = vars(value).get(name)
-            elif isinstance(value, type):
+            elif is_a(value, type):
                 value = type.__dict__["__dict__"].__get__(value).get(name)
             else:
                 return None
@@ -816,7 +816,7 @@ class Session:
         found: set[str] = set()
         for name in reads:
             value = self.namespace.get(name)
-            if not isinstance(value, types.ModuleType):
+            if not is_a(value, types.ModuleType):
                 continue
             todo = [(value, 0)]
             while todo:
@@ -824,7 +824,7 @@ class Session:
                 inner = vars(module)
                 for attribute in mentions:
                     part = inner.get(attribute)
-                    if isinstance(part, types.ModuleType) and depth < 4:
+                    if is_a(part, types.ModuleType) and depth < 4:
                         location = f"module:{part.__name__}"
                         if location not in found and part.__name__.startswith(
                             module.__name__ + "."
@@ -847,9 +847,9 @@ class Session:
         node = running.node
         for chain in running.uses.attribute_stores:
             owner = self._resolve(chain[:-1])
-            if isinstance(owner, types.ModuleType):
+            if is_a(owner, types.ModuleType):
                 found.add(owner.__name__.partition(".")[0])
-            elif isinstance(owner, type):
+            elif is_a(owner, type):
                 found.add(owner.__module__.partition(".")[0])
         discarded = isinstance(node, ast.Expr) and not visible
         # A setting whose change was seen needs no guess.
@@ -862,12 +862,12 @@ class Session:
             if chain[-1] not in running.uses.calls and not setters:
                 continue
             value = self.namespace.get(chain[0])
-            if isinstance(value, types.ModuleType):
+            if is_a(value, types.ModuleType):
                 if chain[-1] in setters or (discarded and self._returns_nothing(chain)):
                     found.add(value.__name__.partition(".")[0])
             elif chain[-1] in setters and value is not None and discarded and not mutated:
-                kind = value if isinstance(value, type) else type(value)
-                if not isinstance(value, (types.FunctionType,)):
+                kind = value if is_a(value, type) else type(value)
+                if not is_a(value, (types.FunctionType,)):
                     found.add(kind.__module__.partition(".")[0])
         for name in running.uses.calls & running.uses.loads:
             value = self.namespace.get(name)
@@ -877,7 +877,7 @@ class Session:
         if discarded:
             for name in running.uses.loads & running.uses.calls:
                 value = self.namespace.get(name)
-                if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
+                if is_a(value, types.FunctionType) and value.__globals__ is self.namespace:
                     reach = self.graph.reach.get(name, NOTHING)
                     if any(rules.SETTER.match(m) for m in reach.mentions):
                         found |= {
@@ -887,7 +887,7 @@ class Session:
 
     def _module_name(self, name: str) -> list[str]:
         value = self.namespace.get(name)
-        return [value.__name__] if isinstance(value, types.ModuleType) else []
+        return [value.__name__] if is_a(value, types.ModuleType) else []
 
     def _returns_nothing(self, chain: Sequence[str]) -> bool:
         """Whether a discarded call of a library may have been made for its invisible effect."""

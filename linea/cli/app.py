@@ -66,11 +66,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         from linea import __version__
 
         return _printed(f"linea {__version__}\n")
+    if arguments[:1] == ["run"] and arguments[1:2] and arguments[1].endswith(".py"):
+        return _ran(arguments[1], arguments[2:])
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     from linea.cli.group import invoke
 
     return invoke(arguments)
+
+
+def _ran(script: str, arguments: list[str]) -> int:
+    """Run a script without loading anything that only other commands need."""
+    from pathlib import Path
+
+    if not Path(script).is_file():
+        from linea.cli.group import invoke
+
+        return invoke(["run", script, *arguments])
+    from linea import watching
+
+    return watching.run_script(Path(script), arguments)
 
 
 def overview() -> str:
