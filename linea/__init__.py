@@ -24,6 +24,8 @@ _PUBLIC = {
     "get_module_definition": "linea.api",
     "get_pipeline": "linea.api",
     "log": "linea.api",
+    "pause": "linea.api",
+    "resume": "linea.api",
     "save": "linea.api",
     "slice": "linea.api",
     "to_pipeline": "linea.api",
@@ -31,7 +33,10 @@ _PUBLIC = {
     "LineaError": "linea.errors",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [  # noqa: PLE0604 - the names of a dictionary are texts
+    "__version__",
+    *_PUBLIC,
+]
 
 if TYPE_CHECKING:
     from linea.api import (
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
         get_module_definition,
         get_pipeline,
         log,
+        pause,
+        resume,
         save,
         slice,
         to_pipeline,

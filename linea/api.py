@@ -92,6 +92,20 @@ def slice(name: str) -> str:
     return slice_of_expression(session, name, result=name).code
 
 
+def pause() -> None:
+    """Stop watching this session until `resume`; what runs in between isn't recorded."""
+    from linea import watching
+
+    watching.pause()
+
+
+def resume() -> None:
+    """Go on watching after `pause`; later slices say that something may be missing in them."""
+    from linea import watching
+
+    watching.resume()
+
+
 # ----------------------------------------------------------------------------------- reading
 
 
@@ -469,6 +483,30 @@ def watch_ipython(shell: Any) -> None:
     from linea import watching
 
     watching.watch_ipython(shell)
+    shell.register_magic_function(_magic, magic_kind="line", magic_name="linea")
+
+
+def _magic(line: str) -> None:
+    """%linea: what is watched here.
+
+    %linea status    steps recorded, time spent on it, whether slices are conservative
+    %linea slice x   the code that made x
+    %linea pause     stop recording; %linea resume goes on
+    """
+    from linea import watching
+
+    command, _, rest = line.strip().partition(" ")
+    match command:
+        case "" | "status":
+            print(watching.describe())  # noqa: T201 - asked for
+        case "slice" if rest:
+            print(slice(rest.strip()), end="")  # noqa: T201 - asked for
+        case "pause":
+            pause()
+        case "resume":
+            resume()
+        case _:
+            print(_magic.__doc__)  # noqa: T201 - asked for
 
 
 def unwatch_ipython(shell: Any) -> None:

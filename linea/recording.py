@@ -273,15 +273,24 @@ def _argument(call: ast.Call) -> ast.expr | None:
 
 
 def _is_alone(node: ast.stmt, call: ast.Call | None) -> bool:
-    """Whether the statement does nothing but save: `save(x, "x")`, perhaps with its result bound."""
-    if isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
-        value: ast.AST | None = node.value
-        while isinstance(value, (ast.Attribute, ast.Call)) and value is not call:
-            value = value.func if isinstance(value, ast.Call) else value.value
-        if value is not call or call is None:
+    """Whether the statement does nothing but save, and show or bind what `save` gives.
+
+    Then the value is what its expression gives once the steps before have run.
+    """
+    if call is None or not isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
+        return False
+    inside = set(map(id, ast.walk(call)))
+    for part in ast.walk(node):
+        if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom, ast.Lambda)):
             return False
-        return not any(isinstance(n, (ast.NamedExpr, ast.Await, ast.Yield)) for n in ast.walk(call))
-    return False
+        around = call in ast.walk(part)
+        if isinstance(part, ast.Call) and id(part) not in inside and not around:
+            return False
+        if around and isinstance(part, (ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp)):
+            return False
+        if around and isinstance(part, (ast.GeneratorExp, ast.IfExp, ast.BoolOp)):
+            return False
+    return True
 
 
 def file_locations(session: Session, path: Path) -> set[Location]:

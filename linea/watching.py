@@ -40,6 +40,38 @@ def watcher() -> Watcher | None:
     return _Current.watcher
 
 
+def pause() -> None:
+    """Record nothing until `resume`."""
+    if _Current.session is not None:
+        _Current.session.paused = True
+
+
+def resume() -> None:
+    """Record again; what ran meanwhile may have changed anything."""
+    session = _Current.session
+    if session is not None and session.paused:
+        session.paused = False
+        session.rejoin()
+
+
+def describe() -> str:
+    """What is being watched, in a few lines."""
+    session = _Current.session
+    if session is None:
+        return "nothing is watched here"
+    state = "paused" if session.paused else "watching"
+    steps = len(session.steps)
+    assumed = sum(bool(s.assumed) for s in session.steps)
+    lines = [
+        f"{state} {session.source or 'this session'}: {steps} statements recorded",
+        f"their own time {session.user_seconds:.1f} s, linea's {session.own_seconds:.2f} s",
+    ]
+    if assumed:
+        lines.append(f"effects of {assumed} were assumed, not observed: slices may be larger than needed")
+    lines += [f"note: {note}" for note in session.notes]
+    return "\n".join(lines)
+
+
 def at_end(call: Callable[[], None]) -> None:
     """Have `call` run when the current session ends."""
     _Current.finishers.append(call)

@@ -204,6 +204,19 @@ class Session:
         if self.open is not None:
             self.open.saves = True
 
+    def rejoin(self) -> None:
+        """Statements ran unwatched: take every name to have been changed by what can't be repeated."""
+        names = {n for n in self.namespace if n not in NOISE}
+        _, unbound = self._bindings(Uses(*(frozenset(),) * 5), completed=False)
+        for name in unbound:
+            self.graph.forget(name)
+        for name in names:
+            self.graph.look(name, time.perf_counter() + 0.05)
+        self.hidden.observe()
+        note = "some statements ran while linea was paused"
+        if note not in self.notes:
+            self.notes.append(note)
+
     def close(self) -> None:
         """Stop watching."""
         self.paused = True

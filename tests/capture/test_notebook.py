@@ -1,0 +1,155 @@
+"""Real Jupyter kernels: cells in any order, re-run, edited; displays, magics, await and errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+
+class Kernel:
+    """A kernel that cells are sent to in any order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.notebook = nbformat.v4.new_notebook()
+        self.client = nbclient.NotebookClient(
+            self.notebook, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(folder)}}
+        )  # fmt: skip
+        self.client.create_kernel_manager()
+
+    def __enter__(self) -> Kernel:
+        from nbclient.util import run_sync
+
+        run_sync(self.client.async_start_new_kernel)()
+        run_sync(self.client.async_start_new_kernel_client)()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client._cleanup_kernel()
+
+    def run(self, source: str) -> list[Any]:
+        """Outputs of `source`, run as a cell."""
+        cell = nbformat.v4.new_code_cell(source)
+        self.notebook.cells.append(cell)
+        self.client.execute_cell(cell, len(self.notebook.cells) - 1)
+        return list(cell.outputs)
+
+    def text(self, source: str) -> str:
+        """What a cell prints and displays."""
+        parts = []
+        for output in self.run(source):
+            if output.output_type == "stream":
+                parts.append(output.text if output.name == "stdout" else "")
+            elif output.output_type == "error":
+                parts.append(f"{output.ename}: {output.evalue}\n")
+            else:
+                parts.append(output.data["text/plain"] + "\n")
+        return "".join(parts)
+
+
+def test_what_counts_is_what_ran_in_the_order_it_ran(tmp_path: Path) -> None:
+    """Cells run out of order, twice, edited and after an error give the slice of what happened."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea")
+        kernel.run("b = a + 1")  # NameError: runs before `a` is there
+        kernel.run("a = [1]\njunk = 3")
+        kernel.run("a.append(2)")
+        kernel.run("a.append(2)")
+        kernel.run("b = sum(a)\nb")
+        kernel.run("junk = b * 2\nprint(junk)")
+        kernel.run("b = sum(a) + 10")
+        code = kernel.text("print(linea.save(b, 'b').get_code(), end='')")
+        assert code.endswith("a = [1]\na.append(2)\na.append(2)\nb = sum(a) + 10\n"), code
+        value = kernel.text("linea.get('b').get_value()")
+        assert value == "15\n"
+
+
+def test_displays_magics_await_and_tracebacks_stay_as_they_are(tmp_path: Path) -> None:
+    """The last expression displays, magics work, await works, errors show the user's own frames."""
+    cells = [
+        "x = 20\nx + 1", "x;", "%time y = 3", "%%capture cap\nprint('hidden')", "cap.stdout",
+        "import asyncio\nawait asyncio.sleep(0, 7)", "!echo shell", "_ , __", "def f():\n    return 1 / 0\nf()",
+        "x = 5; x", "%who_ls int", "z = !echo a b\nz", "Out[1]", "print(__name__)\n'end'", "if True: 3", "class A: pass\nA.__module__",
+    ]  # fmt: skip
+
+    def outputs(first: str) -> list[str]:
+        with Kernel(tmp_path) as kernel:
+            kernel.run(first)
+            found = []
+            for cell in cells:
+                outs = kernel.run(cell)
+                found.append(
+                    [
+                        (o.output_type, o.get("text", ""), dict(o.get("data", {})), o.get("ename"), len(o.get("traceback", [])))
+                        for o in outs
+                        if "Wall time" not in o.get("text", "")
+                    ]
+                )
+            return found  # type: ignore[return-value]
+
+    assert outputs("%load_ext linea") == outputs("pass")
+
+
+def test_a_slice_of_displayed_values_and_magics_runs_as_plain_python(tmp_path: Path) -> None:
+    """`_`, `Out[n]`, `%time` and `!cmd` are written as what they stand for, and verify proves it."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea")
+        kernel.run("import linea\n[1, 2]")
+        kernel.run("_.append(3)")
+        kernel.run("%time k = len(Out[2])")
+        kernel.run("!echo 7 > n.txt")
+        kernel.run("v = [k, int(open('n.txt').read()), _2]")
+        kernel.run("linea.save(v, 'v')")
+    done = subprocess.run(
+        [sys.executable, "-m", "linea", "verify", "v"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_loading_late_keeps_what_ran_before(tmp_path: Path) -> None:
+    """Cells that ran before `%load_ext` come from IPython's history, and the artifact says so."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("a = [1]")
+        kernel.run("a.append(2)")
+        kernel.run("import linea")
+        kernel.run("%load_ext linea")
+        kernel.run("b = a + [3]")
+        assert kernel.text("linea.save(b, 'b').get_value()") == "[1, 2, 3]\n"
+        code = kernel.text("print(linea.get('b').get_code(), end='')")
+    assert code == "a = [1]\na.append(2)\nb = a + [3]\n"
+
+
+def test_the_linea_magic_tells_what_is_watched_and_slices_without_saving(tmp_path: Path) -> None:
+    """`%linea slice x` and `%linea status` answer from the record."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea")
+        kernel.run("x = 1\ny = 2\nz = x + 1")
+        assert kernel.text("%linea slice z") == "x = 1\nz = x + 1\n"
+        assert "statements recorded" in kernel.text("%linea")
+    assert not (tmp_path / ".linea").exists()
+
+
+def test_linea_run_executes_a_notebook_in_a_kernel(tmp_path: Path) -> None:
+    """`linea run FILE.ipynb` prints what the cells print, records places, and can write the outputs."""
+    notebook = nbformat.v4.new_notebook()
+    for source in ["import linea\nx = [3, 1]", "x.sort()\nprint('sorted')", "linea.save(x, 'x')\nx"]:
+        notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, tmp_path / "work.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "linea", "run", "--output", "done.ipynb", "work.ipynb"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "sorted" in done.stdout
+    shown = subprocess.run(
+        [sys.executable, "-m", "linea", "blame", "x"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
+    assert "work.ipynb [1]:2" in shown and "work.ipynb [2]:1" in shown, shown
+    assert nbformat.read(tmp_path / "done.ipynb", as_version=4).cells[-1].outputs[-1].data["text/plain"] == "[1, 3]"
