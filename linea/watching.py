@@ -329,6 +329,7 @@ def run_notebook(path: Path, *, output: Path | None = None, save: Sequence[str] 
         from jupyter_client.manager import AsyncKernelManager
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
+        from nbclient.util import run_sync
     except ImportError as error:
         from linea.errors import LineaError
 
@@ -340,7 +341,7 @@ def run_notebook(path: Path, *, output: Path | None = None, save: Sequence[str] 
     manager._kernel_spec = KernelSpec(
         argv=[
             sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}",
-            "--InteractiveShellApp.extensions=linea",
+            "--InteractiveShellApp.extensions=linea", "--log-level=40",
         ],
         display_name="Python 3", language="python",
         env={"LINEA_NOTEBOOK": str(path.resolve())},
@@ -360,6 +361,8 @@ def run_notebook(path: Path, *, output: Path | None = None, save: Sequence[str] 
     except CellExecutionError as error:
         print(str(error), file=sys.stderr)  # noqa: T201 - the user's own traceback
         status = 1
+    finally:
+        run_sync(manager.shutdown_kernel)()
     if save and notebook.cells:
         notebook.cells.pop()
     if output is not None:

@@ -258,6 +258,7 @@ def _system_folders() -> list[str]:
     import sysconfig
 
     folders = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
+    folders.add(str(Path(__file__).parent.parent))  # linea itself, where it is installed in place
     folders |= {"/usr", "/etc", "/proc", "/sys", "/dev", "/lib", "/lib64", "/bin", "/opt/conda"}
     home = os.path.expanduser("~")
     folders |= {
