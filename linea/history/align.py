@@ -64,7 +64,7 @@ def _units(body: Sequence[ast.AST], scope: tuple[str, ...], lines: list[str]) ->
         if not isinstance(inner, list) or not inner or first <= _line(node):
             yield Unit(start, end, scope, _text(lines, start, end), (node,))
             continue
-        stop = max(_head_end(node), start + 1)
+        stop = _head_end(lines, start, first)
         yield Unit(start, stop, scope, _text(lines, start, stop), (node,))
         label = type(node).__name__ + ":" + str(getattr(node, "name", "") or "")
         for branch in _BODIES:
@@ -73,16 +73,11 @@ def _units(body: Sequence[ast.AST], scope: tuple[str, ...], lines: list[str]) ->
                 yield from _units(children, (*scope, f"{label}.{branch}"), lines)
 
 
-def _head_end(node: ast.AST) -> int:
+def _head_end(lines: list[str], start: int, first: int) -> int:
     """Return the line past a compound statement's head, comments of its body left out."""
-    ends: list[int] = [
-        getattr(child, "end_lineno", None) or 0
-        for name, value in ast.iter_fields(node)
-        if name not in _BODIES and name != "decorator_list"
-        for child in (value if isinstance(value, list) else [value])
-        if isinstance(child, ast.AST)
-    ]
-    return max([_line(node) + 1, *ends])
+    while first > start + 1 and not lines[first - 1].split("#")[0].strip():
+        first -= 1
+    return first
 
 
 def _merged(units: list[Unit], lines: list[str]) -> list[Unit]:

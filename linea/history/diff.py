@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linea.history.diff_code import CodeDiff, diff_code
+from linea.history.diff_table import UNNAMED
 from linea.history.diff_value import Same, Side, ValueDiff, diff_values
 from linea.history.log import Change, data_changes, environment_changes, upstream_changes
 from linea.history.reading import Reader
@@ -106,9 +107,12 @@ def _pandas_to_arrow(frame: Any) -> Any:
 
     columns = {}
     if not isinstance(frame.index, pd.RangeIndex):
-        names = [name or f"index {level}" for level, name in enumerate(frame.index.names)]
+        names = [
+            name or (level and f"index {level}") for level, name in enumerate(frame.index.names)
+        ]
         columns = {
-            f"{name}": frame.index.get_level_values(level) for level, name in enumerate(names)
+            str(name or UNNAMED): frame.index.get_level_values(level)
+            for level, name in enumerate(names)
         }
     columns |= {str(label): frame.iloc[:, place] for place, label in enumerate(frame.columns)}
     return pa.table({name: _column_to_arrow(column) for name, column in columns.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,6 +16,9 @@ Load = Callable[[Sequence[str]], Any]
 
 Columns that come along and that the record doesn't list are the table's index.
 """
+
+UNNAMED = "index"
+"""What an index without a name is called: it may be no more than a row's position."""
 
 _KEY_TYPES = ("int", "uint", "string", "large_string", "str", "utf8", "date", "timestamp", "bool")
 
@@ -211,18 +215,11 @@ def _match_rows(
                 hint="give more columns: --key a,b",
             )
         return rows
-    same_length = schema.rows[0] == schema.rows[1]
-    # With as many rows as before, a column that is equal keeps the rows in step: only a column
-    # that changed can say that they were shuffled.
     tables.columns(differing)
-    if tables.index:
-        rows = _by_key(tables, tables.index, overlap=0.5)
-        if rows is not None:
-            return rows
-    for names in _key_candidates(old, differing if same_length else both):
-        rows = _by_key(tables, names, overlap=0.5)
-        if rows is not None:
-            return rows
+    same_length = schema.rows[0] == schema.rows[1]
+    rows = _by_best_key(tables, old, differing if same_length else both, same_length)
+    if rows is not None:
+        return rows
     if same_length:
         everything = np.arange(schema.rows[0])
         nothing = everything[:0]
@@ -230,21 +227,44 @@ def _match_rows(
     return _by_content(tables, both)
 
 
-def _key_candidates(columns: dict[str, Column], names: list[str]) -> list[tuple[str, ...]]:
-    """Order the columns that may tell rows apart, likely ones first; then pairs of them."""
+def _by_best_key(
+    tables: _Tables, columns: dict[str, Column], names: list[str], same_length: bool
+) -> _Rows | None:
+    """Match rows by what seems to be their key: an index with a name, a column named so, others.
 
-    def rank(name: str) -> tuple[bool, bool]:
-        folded = name.casefold()
-        named = folded in ("id", "key", "index", "uuid") or folded.endswith(("id", "_key", "no"))
-        return not (named or folded.startswith("__index")), columns[name].type.startswith("time")
-
+    A column of which nobody says that it is a key must find a partner for every row where the
+    tables have as many rows: its values may be unique by chance.
+    """
+    named = [tables.index] if tables.index and UNNAMED not in tables.index else []
     able = [
         name
         for name in names
         if columns[name].type.startswith(_KEY_TYPES) and not columns[name].nulls
     ]
-    able.sort(key=rank)
-    return [*[(name,) for name in able[:8]], *combinations(able[:4], 2)]
+    named += [(name,) for name in able if _is_named_as_key(name)]
+    for key in named:
+        rows = _by_key(tables, key, overlap=0.5)
+        if rows is not None:
+            return rows
+    others: list[tuple[str, ...]] = [(name,) for name in able[:8] if (name,) not in named]
+    others += [tables.index] if tables.index and tables.index not in named else []
+    best = None
+    for key in [*others, *combinations(able[:4], 2)]:
+        rows = _by_key(tables, key, overlap=1.0 if same_length else 0.5)
+        if rows is not None and (best is None or _partners(rows) > _partners(best)):
+            best = rows
+            if not len(rows.removed) or not len(rows.added):
+                break
+    return best
+
+
+def _is_named_as_key(name: str) -> bool:
+    folded = name.casefold()
+    return folded in ("id", "key", "uuid", "guid") or folded.endswith(("_id", "_key", " id"))
+
+
+def _partners(rows: _Rows) -> int:
+    return len(rows.both[0])
 
 
 def _by_key(tables: _Tables, key: tuple[str, ...], overlap: float = 0.0) -> _Rows | None:
@@ -457,8 +477,9 @@ def statistics(column: Any) -> dict[str, Any]:
     if pa.types.is_boolean(kind):
         facts["true"] = pc.sum(column).as_py() or 0
     elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
-        ends = pc.min_max(column).as_py()
-        facts |= {"min": ends["min"], "max": ends["max"]}
+        with suppress(pa.ArrowNotImplementedError):  # durations have no order there
+            ends = pc.min_max(column).as_py()
+            facts |= {"min": ends["min"], "max": ends["max"]}
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         facts["distinct"] = pc.count_distinct(column).as_py()
     return {name: fact for name, fact in facts.items() if fact is not None}

@@ -177,17 +177,29 @@ def diff_data(before: Any, after: Any, path: str = "") -> Iterator[PathChange]:
         yield PathChange(path or "value", _short(before), _short(after))
 
 
-def _diff_sequences(before: Sequence[Any], after: Sequence[Any], path: str) -> Iterator[PathChange]:
-    """Yield what differs between two lists: by place, or with what was put in and taken out."""
+_ALIGNED = 5_000
+"""Items of a list beyond which it is only compared by place: finding what moved takes too long."""
+
+
+def _diff_sequences(before: Sequence[Any], after: Sequence[Any], path: str) -> list[PathChange]:
+    """Return what differs between two lists: by place, or as what was put in and taken out."""
+    by_place = None
     if len(before) == len(after):
-        for number, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from diff_data(one, other, f"{path}[{number}]")
-        return
+        pairs = enumerate(zip(before, after, strict=True))
+        by_place = [
+            change
+            for number, (one, other) in pairs
+            for change in diff_data(one, other, f"{path}[{number}]")
+        ]
+        if len(by_place) <= 2 or len(after) > _ALIGNED:
+            return by_place
+    aligned = list(_diff_aligned(before, after, path))
+    return aligned if by_place is None or len(aligned) < len(by_place) else by_place
+
+
+def _diff_aligned(before: Sequence[Any], after: Sequence[Any], path: str) -> Iterator[PathChange]:
     texts = [repr(each) for each in before], [repr(each) for each in after]
-    matcher = SequenceMatcher(None, texts[0], texts[1], autojunk=False)
-    for _, a, a_end, b, b_end in matcher.get_opcodes():
-        if texts[0][a:a_end] == texts[1][b:b_end]:
-            continue
+    for a, a_end, b, b_end in _blocks(*texts):
         pairs = min(a_end - a, b_end - b)
         for step in range(pairs):
             yield from diff_data(before[a + step], after[b + step], f"{path}[{b + step}]")
@@ -195,6 +207,14 @@ def _diff_sequences(before: Sequence[Any], after: Sequence[Any], path: str) -> I
             yield PathChange(f"{path}[{place}]", _short(before[place]), None)
         for place in range(b + pairs, b_end):
             yield PathChange(f"{path}[{place}]", None, _short(after[place]))
+
+
+def _blocks(before: list[str], after: list[str]) -> list[tuple[int, int, int, int]]:
+    """Return the stretches of two lists that aren't equal."""
+    if max(len(before), len(after)) > _ALIGNED:
+        return [(0, len(before), 0, len(after))]
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    return [(a, e, b, f) for tag, a, e, b, f in matcher.get_opcodes() if tag != "equal"]
 
 
 def _compare_arrays(before: Side, after: Side, limit: int) -> ValueDiff:

@@ -177,12 +177,15 @@ ASCII = Pen("*", "o", "|", " |||-,`+-.'+-+++")
 def draw(graph: Graph, pen: Pen = UNICODE) -> Iterator[Row]:
     """Draw a graph as `git log --graph` does: a row for each node, rows between that join lanes."""
     lanes: list[str | None] = []
+    ended: int | None = None
     for node in graph.nodes:
+        follows = node.id in lanes
         at = lanes.index(node.id) if node.id in lanes else _free(lanes)
         lanes[at] = node.id
+        if at == ended and not follows:  # or it would seem to hang on the node above it
+            yield Row(_bars(lanes, at, " ", pen))
         dot = pen.dot if node.version is not None else pen.file
-        marks = [dot if number == at else _bar(id, pen) for number, id in enumerate(lanes)]
-        yield Row(" ".join(marks).rstrip(), node)
+        yield Row(_bars(lanes, at, dot, pen), node)
         parents = list(dict.fromkeys(graph.parents(node.id)))
         fresh = [parent for parent in parents if parent not in lanes]
         known = [lanes.index(parent) for parent in parents if parent in lanes]
@@ -194,6 +197,7 @@ def draw(graph: Graph, pen: Pen = UNICODE) -> Iterator[Row]:
             opened.append(place)
         if opened:
             yield Row(_joints(lanes, at, opened, known, pen))
+        ended = None if opened or lanes[at] else at
         _trim(lanes)
 
 
@@ -210,8 +214,11 @@ def _trim(lanes: list[str | None]) -> None:
         lanes.pop()
 
 
-def _bar(id: str | None, pen: Pen) -> str:
-    return " " if id is None else pen.line
+def _bars(lanes: Sequence[str | None], at: int, mark: str, pen: Pen) -> str:
+    """Draw a row of lanes with a mark on one of them."""
+    cells = [pen.line if id is not None else " " for id in lanes]
+    cells[at] = mark
+    return " ".join(cells).rstrip()
 
 
 def _joints(

@@ -201,8 +201,8 @@ def value_changes(old: Version, new: Version) -> list[Change]:
         for fact in ("rows", "shape", "dtype", "length", "size")
         if _fact(was.summary, fact) != _fact(now.summary, fact)
     ]
-    if "rows" in facts and found:
-        facts = ["rows"]
+    if len(facts) > 1 or found:
+        facts = [fact for fact in facts if fact != "size"]
     found = [*(_fact_change(fact, was.summary, now.summary) for fact in facts), *found]
     if not found and was.type != now.type:
         found = [Change("value", f"{was.type} → {now.type}", "type", was.type, now.type)]
@@ -241,7 +241,7 @@ def _fact_change(fact: str, was: Any, now: Any) -> Change:
     if fact == "rows" and isinstance(before, int) and isinstance(after, int):
         text = f"{after - before:+,} rows".replace("-", "−")
     elif fact == "shape":
-        text = f"{_shape(before)} → {_shape(after)}"
+        text = f"shape {_shape(before)} → {_shape(after)}"
     else:
         text = f"{fact} {before} → {after}"
     return Change("value", text, fact, str(before), str(after))
@@ -263,7 +263,8 @@ def _made_from(version: Version) -> str:
     """Say what a first version was made from."""
     rests = [parent.name + f"@v{parent.number}" for parent in version.parents]
     rests += [file.path for file in version.inputs]
-    return "from " + ", ".join(rests) if rests else "first version"
+    more = f" and {len(rests) - 3} more" if len(rests) > 3 else ""
+    return "from " + ", ".join(rests[:3]) + more if rests else "first version"
 
 
 def _partners(gone: list[Unit], come: list[Unit]) -> dict[int, int]:
