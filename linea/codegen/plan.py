@@ -25,6 +25,10 @@ STARTUP = ("sys.path", "os.environ", "chdir", "importlib", "matplotlib.use", "si
 """What a later import may depend on: an import below it stays where it is."""
 
 
+NAME_WIDTH = 40
+"""How long a function name made of several artifacts' names may get."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A literal assignment of a slice, made an argument."""
@@ -636,6 +640,8 @@ def name_segments(segments: Sequence[Segment], taken: set[str]) -> None:
     for segment in segments:
         if segment.results:
             wanted = "_and_".join(f"{identifier(name)}" for name in segment.results)
+            if len(wanted) > NAME_WIDTH and len(segment.results) > 1:
+                wanted = f"{identifier(segment.results[0])}_and_others"
             wanted = f"make_{wanted}"
         elif 1 <= len(segment.outputs) <= 2:
             wanted = "prepare_" + "_and_".join(segment.outputs)

@@ -176,7 +176,8 @@ def exploded(start: str, entries: Iterable[str], end: str) -> str:
 def fitted(start: str, entries: Sequence[str], end: str, columns: int = 0) -> str:
     """On one line where it fits, else one entry a line."""
     line = start + ", ".join(entries) + end
-    return line if len(line) + columns <= WIDTH else exploded(start, entries, end)
+    last = line.rpartition("\n")[2]
+    return line if len(last) + columns <= WIDTH or not entries else exploded(start, entries, end)
 
 
 # -------------------------------------------------------------------------------- functions
@@ -216,7 +217,7 @@ def statements(body: Sequence[Chunk]) -> list[str]:
     for at, chunk in enumerate(body):
         text = chunk.text.strip("\n")
         spaced = chunk.text.startswith("\n") or bool(chunk.definition) or after_definition
-        out.append(f"\n{text}" if spaced and at else text)
+        out.append(f"\n{text}" if spaced and (at or chunk.definition) else text)
         after_definition = bool(chunk.definition)
     if after_definition:
         out.append("")
@@ -314,8 +315,10 @@ def run_all(plan: Plan, name: str) -> str:
             wanted = identifier(artifacts[output]) if output in artifacts else output
             held[(segment.key, output)] = spare(wanted, reserved)
             reserved.add(held[(segment.key, output)])
-        targets = ", ".join(held[(segment.key, output)] for output in segment.outputs)
-        start = f"{targets} = {segment.name}(" if targets else f"{segment.name}("
+        targets = [held[(segment.key, output)] for output in segment.outputs]
+        start = f"{', '.join(targets)} = {segment.name}(" if targets else f"{segment.name}("
+        if len(targets) > 1 and len(start) + 4 > WIDTH:
+            start = exploded("(", targets, f") = {segment.name}(")
         body.append(fitted(start, arguments, ")", 4))
     entries = {part.name: held[plan.results[part.name]] for part in plan.parts}
     body.append(
@@ -335,12 +338,9 @@ def local_names(plan: Plan) -> set[str]:
 
 def main(plan: Plan, name: str, runner: str, readers: Mapping[str, str]) -> str:
     """The command line: an option a parameter."""
-    made = listing([part.name for part in plan.parts])
     body = [
         docstring("Run from the command line."),
-        fitted(
-            "parser = argparse.ArgumentParser(", [f"description={quote(f'Make {made}.')}"], ")", 4
-        ),
+        "parser = argparse.ArgumentParser(description=__doc__)",
     ]
     for parameter in plan.parameters:
         option = [quote(f"--{parameter.name.replace('_', '-')}")]
