@@ -256,7 +256,9 @@ def pinned_get(
 
 def execute(code: str, file: Path, module: types.ModuleType) -> None:
     """Run `code` as the module `__main__`, with top-level await where it has some."""
-    compiled = compile(code, str(file), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    compiled = compile(
+        code, str(file), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
     if compiled.co_flags & inspect.CO_COROUTINE:
         asyncio.run(eval(compiled, module.__dict__))
     else:
