@@ -13,10 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from linea.model import Column, Digest, InputFile, Parent, Part, ValueRecord
+from linea import values
+from linea.errors import ReplayError
+from linea.model import Column, Digest, InputFile, Parent, Part, ValueRecord, Version
 from linea.replay import scratch
+
+if TYPE_CHECKING:
+    from linea.store.repository import Repository
 
 OUTPUT_LIMIT = 1 << 20
 """How much of what the code prints is kept, in bytes from the end."""
@@ -70,7 +75,7 @@ def run(
     with scratch_folder() as base:
         (base / "out").mkdir()
         (base / "tmp").mkdir()
-        project = scratch.prepare(root, base / "root", inputs)
+        project = scratch.prepare(root, base / "root", inputs, code)
         request = {
             "code": code,
             "result": result,
@@ -96,6 +101,40 @@ def run(
             timeout,
         )
         return read_answer(base, finished, timeout)
+
+
+def rerun(
+    repository: Repository,
+    version: Version,
+    root: Path,
+    *,
+    timeout: float | None = None,
+    keep_parts: bool = False,
+) -> Run:
+    """Run the slice of a stored version on its recorded inputs and parents."""
+    return run(
+        repository.code(version),
+        version.result,
+        root=root,
+        inputs=version.inputs,
+        source=version.source,
+        name=version.name,
+        kind=version.value.kind,
+        store=repository.path,
+        parents=version.parents,
+        timeout=timeout,
+        keep_parts=keep_parts,
+    )
+
+
+def run_version(
+    repository: Repository, version: Version, root: Path, *, timeout: float | None = None
+) -> object:
+    """Run the slice of a stored version and give the value that comes out."""
+    ran = rerun(repository, version, root, timeout=timeout, keep_parts=True)
+    if ran.record is None:
+        raise ReplayError(f"{version.revision} can't be run again: {ran.traceback}")
+    return values.decode(ran.record, ran.parts[-1].__getitem__)
 
 
 @contextmanager

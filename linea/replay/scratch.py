@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import posixpath
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from linea.errors import ReplayError
@@ -15,11 +16,13 @@ from linea.model import InputFile
 MODULE_SUFFIXES = (".py", ".pyi")
 MODULE_LIMIT = 20_000
 """How many local modules are copied at most: a home folder taken for a project stays cheap."""
+MAKING = re.compile(r"\b(mkdir|makedirs|copytree|move|rename|extractall|unpack_archive)\b")
+"""Calls that make folders."""
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
-def prepare(root: Path, base: Path, inputs: Iterable[InputFile]) -> Path:
+def prepare(root: Path, base: Path, inputs: Iterable[InputFile], code: str = "") -> Path:
     """Copy the local modules and `inputs` of `root` below `base`; return the copy of `root`.
 
     The copy lies under its own absolute path (`base/home/ann/project`), so that a relative
@@ -29,7 +32,7 @@ def prepare(root: Path, base: Path, inputs: Iterable[InputFile]) -> Path:
     root = root.resolve()
     scratch = base / root.relative_to(root.anchor)
     scratch.mkdir(parents=True)
-    copy_modules(root, scratch)
+    copy_modules(root, scratch, made_by(code))
     for file in inputs:
         source = root / file.path
         if not source.exists():
@@ -41,16 +44,25 @@ def prepare(root: Path, base: Path, inputs: Iterable[InputFile]) -> Path:
     return scratch
 
 
-def copy_modules(root: Path, scratch: Path) -> None:
-    """Copy every local module, and the folders as empty places to write to."""
+def copy_modules(root: Path, scratch: Path, made: Collection[str] = ()) -> None:
+    """Copy every local module, and the folders as empty places to write to; not those in `made`."""
     copied = 0
     for folder, names in walk(root):
-        place = scratch / folder.relative_to(root)
-        place.mkdir(exist_ok=True)
-        for name in names:
-            if name.endswith(MODULE_SUFFIXES) and copied < MODULE_LIMIT:
-                shutil.copyfile(folder / name, place / name)
-                copied += 1
+        inside = folder.relative_to(root)
+        place = scratch / inside
+        modules = [name for name in names if name.endswith(MODULE_SUFFIXES)]
+        if modules or not any(step.as_posix() in made for step in (inside, *inside.parents)):
+            place.mkdir(parents=True, exist_ok=True)
+        for name in modules[: MODULE_LIMIT - copied]:
+            shutil.copyfile(folder / name, place / name)
+            copied += 1
+
+
+def made_by(code: str) -> set[str]:
+    """Give the folders that `code` names and may make itself: they weren't there when it ran."""
+    if not MAKING.search(code):
+        return set()
+    return {posixpath.normpath(text) for text in literals(code) if len(text) < 1024}
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:

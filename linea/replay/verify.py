@@ -11,7 +11,7 @@ from linea import values
 from linea.errors import LineaError
 from linea.model import ValueRecord, Verdict, Version
 from linea.replay.compare import close
-from linea.replay.run import Run, run
+from linea.replay.run import Run, rerun
 
 if TYPE_CHECKING:
     from linea.store.repository import Repository
@@ -38,17 +38,10 @@ def verify(
     if missing:
         verdict = Verdict("impossible", clock(), detail=missing)
     else:
-        code = repository.code(version)
-        ran = run(
-            code,
-            version.result,
-            root=root,
-            inputs=version.inputs,
-            source=version.source,
-            name=version.name,
-            kind=version.value.kind,
-            store=repository.path,
-            parents=version.parents,
+        ran = rerun(
+            repository,
+            version,
+            root,
             timeout=timeout,
             keep_parts=tolerance is not None or not version.value.stable,
         )
