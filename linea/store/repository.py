@@ -209,7 +209,7 @@ class Repository:
             tips[draft.name] = layout.entry(id, said)
             changes[ref] = replace(changes[ref], new=id)
             for tag in draft.tags:
-                tag_ref = refs.tag_ref(draft.name, tag)
+                tag_ref = refs.tag_ref(draft.name, refs.tag_name(tag))
                 old = changes[tag_ref].old if tag_ref in changes else self._backend.ref(tag_ref)
                 changes[tag_ref] = RefChange(tag_ref, old, id)
             ids.append(CommitId(id))
@@ -272,13 +272,19 @@ class Repository:
         """The newest version of every artifact, by name."""
         return [self.tip(name) for name in self.names()]
 
+    def heads(self) -> list[Entry]:
+        """What the newest commit of every artifact says, by name: cheaper than `tips`."""
+        return [next(self.entries(name)) for name in self.names()]
+
     def versions(self, name: str) -> Iterator[Version]:
         """The versions of `name`, newest first."""
         tip = self._tip_id(name)
         hidden = self._hidden()
-        for entry, said in self._history(tip, name):
-            if entry.commit not in hidden:
-                yield self._loaded(entry, said)
+        return (
+            self._loaded(entry, said)
+            for entry, said in self._history(tip, name)
+            if entry.commit not in hidden
+        )
 
     def entries(self, name: str) -> Iterator[Entry]:
         """What the commits of `name` say, newest first: cheaper than `versions`."""
@@ -465,7 +471,7 @@ class Repository:
 
         def bring_back(batch: Batch) -> tuple[list[RefChange], None]:
             gone = self._backend.ref(kept)
-            if gone is not None and number is None:
+            if gone is not None and number is None and self._backend.ref(ref) is None:
                 return [RefChange(kept, gone, None), RefChange(ref, None, gone)], None
             hidden = self._hidden()
             back = [
