@@ -25,6 +25,15 @@ STARTUP = ("sys.path", "os.environ", "chdir", "importlib", "matplotlib.use", "si
 """What a later import may depend on: an import below it stays where it is."""
 
 
+OWN = {
+    "argparse": "import argparse",
+    "ast": "import ast",
+    "copy": "import copy",
+    "main": "def main",
+    "run_all": "def run_all",
+}
+"""What every generated module may define: the user's things of these names stay in functions."""
+
 NAME_WIDTH = 40
 """How long a function name made of several artifacts' names may get."""
 
@@ -233,6 +242,8 @@ def bindings(prepared: Iterable[Prepared]) -> dict[str, set[str]]:
 def hoist_imports(prepared: Sequence[Prepared]) -> list[Chunk]:
     """Take out the imports that can stand at the module's top."""
     bound: dict[str, set[str]] = defaultdict(set)
+    for name, text in OWN.items():
+        bound[name].add(text)
     for one in prepared:
         for item in one.items:
             for name in item.chunk.may_bind:
@@ -295,7 +306,9 @@ def hoist_definitions(prepared: Sequence[Prepared], constants: set[str]) -> list
     wanted = {
         id(item.chunk): item.chunk
         for _, _, item in steps(prepared)
-        if item.chunk.definition and len(bound[item.chunk.definition]) == 1
+        if item.chunk.definition
+        and item.chunk.definition not in OWN
+        and len(bound[item.chunk.definition]) == 1
     }
     while True:
         free = {chunk.definition for chunk in wanted.values()} | constants

@@ -45,10 +45,6 @@ def {name}(text: str) -> object:
 
 def render(plan: Plan) -> str:
     """Print the module."""
-    runner = spare("run_all", plan.taken)
-    plan.taken.add(runner)
-    command = spare("main", plan.taken)
-    plan.taken.add(command)
     readers = {kind: spare(kind, plan.taken) for kind in ("boolean", "literal", "anything")}
     wanted = {reader(p.value) for p in plan.parameters}
     needed = {"argparse"}
@@ -60,7 +56,7 @@ def render(plan: Plan) -> str:
         "\n".join(chunk.text.strip("\n") for chunk in plan.constants),
         *(chunk.text.strip("\n") for chunk in plan.definitions),
         *(function(segment, plan) for segment in plan.segments),
-        run_all(plan, runner),
+        run_all(plan),
         *(
             template.format(name=readers[kind]).rstrip()
             for kind, template in (
@@ -70,8 +66,8 @@ def render(plan: Plan) -> str:
             )
             if kind in wanted
         ),
-        main(plan, command, runner, readers),
-        f'if __name__ == "__main__":\n    {command}()',
+        main(plan, readers),
+        'if __name__ == "__main__":\n    main()',
     ]
     return lay_out(blocks)
 
@@ -289,9 +285,9 @@ def same_kind(values: Iterable[object]) -> str:
 # ---------------------------------------------------------------------------- running it all
 
 
-def run_all(plan: Plan, name: str) -> str:
+def run_all(plan: Plan) -> str:
     """The function that makes every artifact."""
-    head = fitted(f"def {name}(", list(map(signature, plan.parameters)), "):")
+    head = fitted("def run_all(", list(map(signature, plan.parameters)), "):")
     made = listing([part.name for part in plan.parts])
     title = f"Make {made}; return them by name."
     body = [
@@ -336,7 +332,7 @@ def local_names(plan: Plan) -> set[str]:
     return inside - outside - {segment.name for segment in plan.segments}
 
 
-def main(plan: Plan, name: str, runner: str, readers: Mapping[str, str]) -> str:
+def main(plan: Plan, readers: Mapping[str, str]) -> str:
     """The command line: an option a parameter."""
     body = [
         docstring("Run from the command line."),
@@ -355,12 +351,12 @@ def main(plan: Plan, name: str, runner: str, readers: Mapping[str, str]) -> str:
     if plan.parameters:
         body.append("arguments = parser.parse_args()")
         passed = [f"{p.name}=arguments.{p.name}" for p in plan.parameters]
-        call = fitted(f"results = {runner}(", passed, ")", 4)
+        call = fitted("results = run_all(", passed, ")", 4)
     else:
         body.append("parser.parse_args()")
-        call = f"results = {runner}()"
+        call = "results = run_all()"
     body += [call, "for name, value in results.items():", '    print(f"{name}: {value}")']
-    return f"def {name}() -> None:\n" + chunks.indent("\n".join(body))
+    return "def main() -> None:\n" + chunks.indent("\n".join(body))
 
 
 def reader(value: object) -> str:

@@ -12,7 +12,7 @@ import pytest
 from linea import values
 from linea.errors import ReplayError
 from linea.model import InputFile
-from linea.replay.run import run
+from linea.replay.run import run, run_version
 from linea.replay.scratch import working_folder
 
 from .conftest import Store, tree
@@ -212,3 +212,10 @@ def test_environment_is_left_alone(project: Path) -> None:
     before = dict(os.environ), Path.cwd()
     run("import os\nos.environ['A_B'] = '1'\nx = 1", "x", root=project)
     assert (dict(os.environ), Path.cwd()) == before
+
+
+def test_a_version_is_executed(project: Path, repository, store: Store) -> None:
+    """A stored version can be run again for its value; a failure is an error with its traceback."""
+    assert run_version(repository, store("a", [1], "x = [1]"), project) == [1]
+    with pytest.raises(ReplayError, match="ZeroDivisionError"):
+        run_version(repository, store("b", [1], "x = 1 / 0"), project)
