@@ -24,6 +24,9 @@ from linea.model import Version
 if TYPE_CHECKING:
     from linea.store.repository import Repository
 
+AUTHOR = 16
+"""Columns that a name gets in a table."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -63,7 +66,7 @@ def blame(
             rows = [
                 [
                     Cell(f"v{origin.version.number}", ("yellow",)),
-                    Cell(render.person(origin.version.author), ("blue",)),
+                    Cell(render.person(origin.version.author, AUTHOR), ("blue",)),
                     Cell(render.age(origin.version.created, moment), ("dim",)),
                     Cell(render.clean(origin.column.name), ("bold",)),
                     Cell(origin.column.type, ("dim",)),
@@ -82,7 +85,7 @@ def blame(
     rows = [
         [
             Cell(f"v{line.version.number}", ("yellow",)),
-            Cell(render.person(line.author), ("blue",)),
+            Cell(render.person(line.author, AUTHOR), ("blue",)),
             Cell(render.age(line.created, moment), ("dim",)),
             Cell(render.clean(str(line.place or "")), ("dim",)),
             Cell(str(line.number), ("dim",), right=True),
@@ -350,9 +353,9 @@ def _array_lines(screen: Screen, array: diff_value.ArrayDiff) -> Iterator[str]:
 def _model_lines(screen: Screen, model: diff_value.ModelDiff) -> Iterator[str]:
     names = [type_.rpartition(".")[2] for type_ in model.type]
     kind = names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}"
-    yield from _section(
-        screen, "value", f"{kind}; {render.plural(len(model.params), 'parameter')} differ"
-    )
+    count = len(model.params)
+    changed = f"{render.plural(count, 'parameter')} changed" if count else "same parameters"
+    yield from _section(screen, "value", f"{kind}; {changed}")
     yield from _path_lines(screen, model.params)
     if model.fitted is None:
         yield "  what it learnt is pickled: --trust reads it"

@@ -15,7 +15,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 pipeline = typer.Typer(
     name="pipeline",
-    help="Turn artifacts into code that runs elsewhere.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -90,6 +90,9 @@ def invoke(arguments: Sequence[str]) -> int:
     except LineaError as error:
         return _failed(error.message, error.hint)
     except ClickError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)  # noqa: T201
+            return 2
         return _failed(*_wrong_use(error))
     except typer.Abort:
         return _failed("stopped", None)

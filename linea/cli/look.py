@@ -26,6 +26,9 @@ from linea.history.log import log as read_log
 from linea.history.revision import parse_time
 from linea.model import Verdict, Version
 
+AUTHOR = 16
+"""Columns that a name gets in a table."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Revision = Annotated[
     str,
@@ -218,7 +221,7 @@ def _log_row(
     if not oneline:
         row.append(Cell(render.age(version.created, moment), ("dim",)))
     if author:
-        row.append(Cell(render.person(version.author), ("blue",)))
+        row.append(Cell(render.person(version.author, AUTHOR), ("blue",)))
     tags = _tag_text(entry.tags)
     row.append(Cell(render.clean(reasons(entry.changes))))
     row.append(Cell(" ".join(filter(None, (tags, mark))), (color if mark else "magenta",)))
@@ -267,8 +270,9 @@ def _patch(here: Project, screen: Screen, before: Version | None, after: Version
 
     old = here.repository.code(before) if before else ""
     difference = diff_code(old, here.repository.code(after))
-    yield from (f"    {line}" for line in code_lines(screen, difference))
-    yield ""
+    if difference:
+        yield from (f"    {line}" for line in code_lines(screen, difference))
+        yield ""
 
 
 def _log_graph(

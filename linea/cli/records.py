@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linea.cli.render import plain
-from linea.history.blame import ColumnOrigin, LineOrigin
-from linea.history.diff import Diff
-from linea.history.graph import Graph
-from linea.history.log import LogEntry
-from linea.history.status import Stale
-from linea.model import Verdict, Version
+
+if TYPE_CHECKING:
+    from linea.history.blame import ColumnOrigin, LineOrigin
+    from linea.history.diff import Diff
+    from linea.history.graph import Graph
+    from linea.history.log import LogEntry
+    from linea.history.status import Stale
+    from linea.model import Verdict, Version
 
 
 def of_version(version: Version) -> dict[str, Any]:

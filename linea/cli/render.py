@@ -59,7 +59,7 @@ class Screen:
 
     def style(self, text: str, *styles: str) -> str:
         """Colour a text, on a terminal."""
-        if not self.color or not text:
+        if not (self.color and text and styles):
             return text
         codes = ";".join(_STYLES[style] for style in styles)
         return f"\x1b[{codes}m{text}\x1b[0m"
@@ -198,10 +198,10 @@ def age(when: datetime, now: datetime) -> str:
     return "just now"
 
 
-def person(author: str) -> str:
-    """Return the name of `Name <email>`."""
+def person(author: str, width: int = _WIDE_OPEN) -> str:
+    """Return the name of `Name <email>`, cut to a width."""
     name, _, email = author.partition("<")
-    return clean(name.strip() or email.rstrip(">") or "unknown")
+    return fit(clean(name.strip() or email.rstrip(">") or "unknown"), width)
 
 
 def size(count: int) -> str:

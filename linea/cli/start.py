@@ -17,7 +17,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="The project's folder; made where it is missing.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="The project's folder; made where it is missing."),
     ] = Path(),
     json: Json = False,
 ) -> None:
@@ -137,7 +138,8 @@ def _nearest(path: Path) -> str | None:
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(help="A new folder for it; a temporary one by default.")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="A new folder for it; a temporary one by default."),
     ] = None,
 ) -> int:
     """Try everything on a small project made for it.

@@ -33,17 +33,18 @@ def now() -> datetime:
     return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
 
 
-def store_path() -> Path:
-    """Return the store that `LINEA_DIR` names, or the nearest one upward."""
-    from linea.watching import find_store
-
-    found = find_store(Path.cwd())
-    if found is None:
-        raise NoStoreError(
-            f"there is no {STORE} store in {Path.cwd()} or above",
-            hint="linea init makes one here; linea run FILE.py makes one on the first save",
-        )
-    return found
+def find_store(start: Path, named: str | None) -> Path:
+    """Return the store that is named, or the nearest one from `start` upward."""
+    if named:
+        return Path(named).expanduser().resolve()
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / STORE).is_dir():
+            return folder / STORE
+    raise NoStoreError(
+        f"there is no {STORE} store in {start} or above",
+        hint="linea init makes one here; linea run FILE.py makes one on the first save",
+    )
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def project() -> Iterator[Project]:
     """Open the store of the folder that the command runs in."""
     from linea.store.repository import Repository
 
-    path = store_path()
+    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR"))
     with Repository.open(path) as repository:
         yield Project(repository, path.parent)
 

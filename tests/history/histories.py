@@ -17,16 +17,21 @@ from linea.model import (
     Parent,
     Version,
 )
-from linea.store.repository import MemoryRepository
+from linea.store.repository import MemoryRepository, Repository
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    """The time at which notes are written."""
+    return START
 
 
 class History:
     """A repository; each save is a day later than the one before."""
 
-    def __init__(self) -> None:
-        self.repository = MemoryRepository(clock=lambda: START)
+    def __init__(self, repository: Repository | None = None) -> None:
+        self.repository = repository or MemoryRepository(clock=clock)
         self.saves = 0
 
     def save(

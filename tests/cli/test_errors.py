@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linea.store.repository import Repository
+from tests.history.histories import History
+
+from .conftest import Shell
+
+CASES = [
+    ("lgo", "there is no command 'lgo'", "did you mean log?"),
+    ("frobnicate", "there is no command 'frobnicate'", "all commands: linea --help"),
+    ("log claen", "no artifact named 'claen'", "did you mean 'clean'?"),
+    ("show clean@v9", "'clean' has no version 9", "the latest is v3"),
+    ("show clean@v0", "versions count from 1; there is no version 0", "the first is clean@v1"),
+    ("show clean@goood", "'clean' has no tag 'goood'", "did you mean 'good'?"),
+    ("show", "missing argument 'REV'", "see: linea show --help"),
+    ("log --nope", "no such option: --nope", "see: linea log --help"),
+    ("log -n many", "invalid value", "see: linea log --help"),
+    ("show clean --code --value", "--code, --session and --value exclude each other", None),
+    ("diff model@v1 nope", "no artifact named 'nope'", "there are clean, model"),
+    ("diff clean --key nope", "there is no column 'nope' in both versions", "the columns are id"),
+    ("blame model --columns", "model@v2 is a data, without columns", None),
+    ("graph -f png", "there is no format 'png'", "text, mermaid or dot"),
+    ("verify", "nothing to verify", "name revisions, or give --all"),
+    ("run", "nothing to run", "linea run FILE.py, FILE.ipynb or -m MODULE"),
+    ("run claen.py", "there is no file claen.py", "did you mean 'clean.py'?"),
+    ("tag clean -d goood", "'clean' has no tag 'goood'", "did you mean 'good'?"),
+    ("tag clean x -d good", "put a tag or take one away, not both", None),
+    ("tag -d good", "whose tag?", "linea tag NAME -d good"),
+    ("undo", "no artifact was removed", "linea undo name@v2"),
+    ("undo nope", "no artifact named 'nope' was removed", "none"),
+    ("blame raw.csv", "raw.csv is in no version", "files are found by their content"),
+    ("-C nowhere log", "can't go to nowhere: No such file or directory", None),
+    ("log --since never", "'never' isn't a date", "write 2026-03-01"),
+]
+
+
+@pytest.mark.parametrize(("line", "message", "hint"), CASES, ids=[case[0] for case in CASES])
+def test_wrong_use(
+    shell: Shell, houses: History, line: str, message: str, hint: str | None
+) -> None:
+    """What goes wrong is said in a sentence, with what to do; status 2, no traceback."""
+    found = shell(*line.split())
+    assert (found.status, found.out) == (2, "")
+    first, *rest = found.err.splitlines()
+    assert first.startswith(f"Error: {message}")
+    if hint is None:
+        assert rest == []
+    else:
+        assert rest[0].startswith("Hint: ")
+        assert hint in rest[0]
+
+
+@pytest.mark.parametrize(
+    "line", ["ls", "log", "show x", "status", "diff x", "graph", "tag", "fsck", "rm x", "undo"]
+)
+def test_no_store(shell: Shell, line: str) -> None:
+    """Outside of any project every command says how to begin."""
+    found = shell(*line.split())
+    assert found.status == 2
+    assert "Error: there is no .linea store in PROJECT or above\nHint: linea init" in found.err
+
+
+def test_store_is_found_upward_or_named(
+    shell: Shell, houses: History, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The store is the nearest one upward, or the one that LINEA_DIR names."""
+    (shell.folder / "deep" / "er").mkdir(parents=True)
+    assert "clean" in shell("-C", "deep/er", "ls").out
+    monkeypatch.chdir(tmp_path)
+    assert shell("ls").status == 2
+    monkeypatch.setenv("LINEA_DIR", str(shell.folder / ".linea"))
+    assert "clean" in shell("ls").out
+
+
+def test_damaged_store(shell: Shell, houses: History) -> None:
+    """A store with missing objects says what is hit, without a traceback."""
+    for pack in (shell.folder / ".linea" / "objects").rglob("*"):
+        if pack.is_file() and pack.suffix != ".idx" and "info" not in pack.parts:
+            pack.chmod(0o644)
+            pack.write_bytes(b"")
+    found = shell("log")
+    assert found.status == 2
+    assert found.err.startswith("Error: ")
+    assert "Traceback" not in found.err
+
+
+def test_not_a_store(shell: Shell) -> None:
+    """A folder that is only called .linea isn't taken for a store."""
+    (shell.folder / ".linea").mkdir()
+    (shell.folder / ".linea" / "HEAD").write_text("rubbish")
+    found = shell("log")
+    assert found.status == 2
+    assert found.err.startswith("Error: ")
+
+
+def test_unreadable_file(shell: Shell, houses: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be read is named, with the system's reason."""
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("linea.values.identify", refuse)
+    found = shell("blame", "raw.csv")
+    assert (found.status, found.err) == (2, "Error: raw.csv: Permission denied\n")
+
+
+def test_broken_pipe(shell: Shell, houses: History) -> None:
+    """`linea log | head` ends in silence."""
+    for command in ("log -p -n 0", "--help", "show clean --json"):
+        linea = f"{sys.executable} -m linea.cli.app {command}"
+        ran = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f"{linea} | true"],
+            cwd=shell.folder, capture_output=True, text=True,
+        )  # fmt: skip
+        assert ran.stderr == ""
+
+
+def test_names_cant_steer_the_terminal(shell: Shell, store: Repository) -> None:
+    """What a store says is shown without control characters."""
+    History(store).save("x", "note", message="red \x1b[31m alert\r gone")
+    found = shell("log", "note")
+    assert "\x1b" not in found.out
+    assert "\r" not in found.out
