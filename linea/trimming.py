@@ -98,15 +98,13 @@ class _Program:
                 self.ok = False
                 return
             self.trees.append(body[0] if len(body) == 1 else None)
-        self.functions: dict[str, ast.FunctionDef | None] = {}
-        for tree in self.trees:
-            if isinstance(tree, ast.FunctionDef):
-                # Two functions of one name: which of them a call means isn't clear.
-                self.functions[tree.name] = None if tree.name in self.functions else tree
-            elif tree is not None:
-                for node in ast.walk(tree):
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in self.functions:
-                        self.functions[node.id] = None
+        self.stored = self._stored()
+        """Names that are bound other than by a single `def`."""
+        self.functions: dict[str, ast.FunctionDef | None] = {
+            t.name: t if t.name not in self.stored else None
+            for t in self.trees
+            if isinstance(t, ast.FunctionDef)
+        }
         self.guarded = any(
             isinstance(n, (ast.Try, ast.TryStar, ast.With, ast.AsyncWith))
             and any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in self.functions for c in ast.walk(n))
@@ -114,6 +112,27 @@ class _Program:
         )  # fmt: skip
         self.confined: dict[str, _Effect | None] = {}
         self.modules = self._modules()
+
+    def _stored(self) -> set[str]:
+        found: set[str] = set()
+        defined: set[str] = set()
+        for tree in self.trees:
+            if isinstance(tree, ast.FunctionDef):
+                # Two functions of one name: which of them a call means isn't clear.
+                (found if tree.name in defined else defined).add(tree.name)
+            for node in ast.walk(tree) if tree is not None else ():
+                if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                    found.add(node.id)
+                elif isinstance(node, ast.arg):
+                    found.add(node.arg)
+                elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                    found |= {a.asname or a.name.split(".")[0] for a in node.names}
+                elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    if node is not tree or not isinstance(node, ast.FunctionDef):
+                        found.add(node.name)
+                elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+                    found |= {node.name} - {None}  # type: ignore[arg-type]
+        return found
 
     def _modules(self) -> dict[str, str]:
         """Names that the program binds to modules, and to nothing else."""
@@ -392,7 +411,12 @@ class _Block:
         return name in self._bound
 
     def _rebound(self, name: str) -> bool:
-        return self.inside(name) or name in self.parameters or name in self.program.functions or name in self.before
+        return (
+            name in self.program.stored
+            or name in self.program.functions
+            or name in self.parameters
+            or name in self.before
+        )
 
     # -------------------------------------------------------------------------------- aliases
 
@@ -414,7 +438,11 @@ class _Block:
 
     def _valueless(self, name: str) -> bool:
         kind = self.kinds.get(name, "")
-        return kind == "atom" or kind.startswith("module:") or name in self.program.functions or name in PURE | CONSUMING
+        if kind == "atom" or kind.startswith("module:"):
+            return True
+        if self.program.functions.get(name) is not None:
+            return True
+        return name in PURE | CONSUMING and not self._rebound(name)
 
     def _merge_aliases(self) -> None:
         for top in self.body:
@@ -564,7 +592,7 @@ class _Block:
             return False
         if isinstance(function, ast.Name):
             name = function.id
-            if name in self.program.functions and not self.inside(name) and name not in self.parameters:
+            if self.program.functions.get(name) is not None and name not in self.parameters:
                 known = self.program.function_effect(name)
                 if known is None or call.keywords:
                     return False
