@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from linea.store.objects import GitObject, ObjectId, parse_commit
+from linea.store.objects import GitObject, ObjectId
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,6 @@ class Backend(Protocol):
 
     def read(self, id: ObjectId) -> GitObject:
         """Give an object; MissingObjectError or CorruptObjectError where that can't be."""
-
-    def read_large(self, id: ObjectId) -> GitObject:
-        """The same as `read`, faster for an object of more than some kilobytes."""
-
-    def ancestor(self, id: ObjectId, generations: int) -> ObjectId | None:
-        """The commit so many first parents before `id`; None where there is none."""
 
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there."""
@@ -92,17 +86,6 @@ class MemoryBackend:
             return self._objects[id]
         except KeyError:
             raise MissingObjectError(id) from None
-
-    def read_large(self, id: ObjectId) -> GitObject:
-        return self.read(id)
-
-    def ancestor(self, id: ObjectId, generations: int) -> ObjectId | None:
-        for _ in range(generations):
-            parents = parse_commit(self.read(id).data).parents
-            if not parents:
-                return None
-            id = parents[0]
-        return id
 
     def has(self, id: ObjectId) -> bool:
         return id in self._objects

@@ -19,7 +19,7 @@ from pygit2.enums import RepositoryOpenFlag
 
 from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
 from linea.store import lock
-from linea.store.backend import CorruptObjectError, MissingObjectError, RefChange
+from linea.store.backend import RefChange
 from linea.store.objects import (
     Batch,
     Commit,
@@ -27,10 +27,10 @@ from linea.store.objects import (
     ObjectId,
     commit_bytes,
     loose_bytes,
-    object_id,
     pack_index,
     write_pack,
 )
+from linea.store.packs import ObjectFolder
 
 FORMAT = 1
 PACK_FROM = 64 * 1024
@@ -43,7 +43,6 @@ _NOT_SAVED = (
     "nothing was saved, earlier versions are as they were; make room or get write permission,"
     " then save again"
 )
-_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 
 _CONFIG = """\
 [core]
@@ -84,6 +83,7 @@ class DiskBackend:
 
     def __init__(self, path: Path, *, patience: float = 60.0) -> None:
         self._path = path
+        self._objects = ObjectFolder(path / "objects")
         self._patience = patience
         self._journal = path / "linea.journal"
         self._git = _opened(path)
@@ -128,42 +128,13 @@ class DiskBackend:
     # ------------------------------------------------------------------------------- objects
 
     def read(self, id: ObjectId) -> GitObject:
-        try:
-            kind, data = self._git.odb.read(id)
-        except KeyError:
-            raise MissingObjectError(id) from None
-        except (pygit2.GitError, OSError, ValueError) as error:
-            raise CorruptObjectError(f"{id}: {error}") from error
-        return GitObject(_KINDS[kind], data)
-
-    def read_large(self, id: ObjectId) -> GitObject:
-        # libgit2 would check the bytes with a SHA-1 four times slower than hashlib's.
-        pygit2.settings.enable_strict_hash_verification(False)
-        try:
-            item = self.read(id)
-        finally:
-            pygit2.settings.enable_strict_hash_verification(True)
-        if object_id(item) != id:
-            raise CorruptObjectError(f"{id}: its bytes have another id")
-        return item
-
-    def ancestor(self, id: ObjectId, generations: int) -> ObjectId | None:
-        try:
-            return ObjectId(str(self._git.revparse_single(f"{id}~{generations}").id))
-        except (KeyError, ValueError, pygit2.GitError):
-            return None
+        return self._objects.read(id)
 
     def has(self, id: ObjectId) -> bool:
-        return id in self._git.odb
+        return self._objects.has(id)
 
     def expand(self, prefix: str) -> list[ObjectId]:
-        try:
-            found = self._git.expand_id(prefix)
-        except KeyError:
-            return []
-        except ValueError:
-            return [ObjectId(str(each)) for each in self._git.odb if str(each).startswith(prefix)]
-        return [ObjectId(str(found))]
+        return self._objects.expand(prefix)
 
     def write(self, objects: Mapping[ObjectId, GitObject]) -> None:
         new = {id: item for id, item in objects.items() if not self._kept(id)}
@@ -392,6 +363,7 @@ class DiskBackend:
             pass  # a store that can't be written to is read without a cache
 
     def close(self) -> None:
+        self._objects.close()
         self._git.free()
 
 
@@ -459,6 +431,10 @@ def _opened(path: Path) -> pygit2.Repository:
         git = pygit2.Repository(str(path), flags)
         _check_format(git, path)
     except (pygit2.GitError, KeyError, ValueError) as error:
+        if ".gitconfig" in str(error):
+            raise StoreError(
+                f"git's settings can't be read: {error}", hint="make the file readable, or set HOME"
+            ) from error
         raise DamagedStoreError(
             f"the store at {path} can't be opened: {error}", hint=_FSCK
         ) from error

@@ -176,6 +176,20 @@ def loose_bytes(item: GitObject) -> bytes:
     return zlib.compress(b"%s %d\x00" % (item.kind.encode(), len(item.data)) + item.data, 1)
 
 
+def parse_loose(raw: bytes) -> GitObject:
+    """The object that `loose_bytes` made `raw` from; ValueError where it is none."""
+    inflate = zlib.decompressobj()
+    try:
+        found = inflate.decompress(raw)
+    except zlib.error as error:
+        raise ValueError(f"its file is damaged ({error})") from error
+    head, end, data = found.partition(b"\x00")
+    kind, _, size = head.partition(b" ")
+    if not inflate.eof or not end or size != b"%d" % len(data):
+        raise ValueError("its file is cut off")
+    return GitObject(kind.decode("ascii", "replace"), data)
+
+
 @dataclass(frozen=True, slots=True)
 class PackEntry:
     """Where an object lies in a pack."""

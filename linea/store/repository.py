@@ -297,16 +297,6 @@ class Repository:
         return self._version(self._numbered(name, number).commit)
 
     def _numbered(self, name: str, number: int) -> Entry:
-        tip = self._tip_id(name)
-        back = self._entry(tip, name).number - number
-        id = self._backend.ancestor(tip, back) if back >= 0 and number > 0 else None
-        if id is not None and id not in self._hidden():
-            entry = self._entry(id, name)
-            if (entry.name, entry.number) == (name, number):
-                return entry
-        return self._walked_to(name, number)
-
-    def _walked_to(self, name: str, number: int) -> Entry:
         entries = self.entries(name)
         latest = None
         for entry in entries:
@@ -394,8 +384,7 @@ class Repository:
                 raise DamagedStoreError(
                     f"{version.revision} has no part {path!r} in the store", hint=_FSCK
                 )
-            with _damage_named(f"part {path!r} of {version.revision}"):
-                return self._backend.read_large(entry.id).data
+            return self._blob(entry.id, f"part {path!r} of {version.revision}")
 
         return read
 

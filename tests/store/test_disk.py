@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
+from linea.model import Environment
 from linea.store import disk as disk_module
 from linea.store import lock
 from linea.store.repository import Repository
@@ -255,7 +256,7 @@ def read_all(repository: Repository) -> None:
 
 @pytest.mark.parametrize("how", ["gone", "empty", "cut", "flipped"])
 def test_damage_to_any_loose_object_is_named(disk: Repository, how: str) -> None:
-    """Each object of a version, damaged in turn, raises DamagedStoreError that names the artifact."""
+    """Each object of a version, damaged in turn, raises an error that names the artifact."""
     assert disk.path
     before = set(objects_of(disk.path))
     disk.commit([draft(data=b"1" * 9)])
@@ -275,7 +276,7 @@ def test_a_damaged_pack_is_named(disk: Repository, how: str) -> None:
     """A large part whose pack is damaged raises, and other artifacts are read all the same."""
     assert disk.path
     disk.commit([draft(data=BIG)])
-    disk.commit([draft("small")])
+    disk.commit([draft("small", code="1", session="2", environment=Environment("3.12"))])
     [pack] = (disk.path / "objects/pack").glob("*.pack")
     damaged(pack, how)
     with Repository.open(disk.path) as fresh:
@@ -334,7 +335,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("limit", [0, 1, 100, 1000, 100_000])
 def test_a_full_disk_loses_nothing(disk: Repository, limit: int) -> None:
-    """A save that runs out of space says so, leaves nothing behind, and works once there is room."""
+    """A save without space says so, leaves nothing behind, and works once there is room."""
     assert disk.path
     [first] = disk.commit([draft()])
     with no_file_larger_than(limit), pytest.raises(StoreError):
@@ -348,11 +349,12 @@ def test_a_full_disk_loses_nothing(disk: Repository, limit: int) -> None:
 
 READ = """
 import os, sys
-os.setgid(12345); os.setuid(12345)
 from linea.errors import StoreError
+from linea.store import disk
 from linea.store.repository import Repository
 sys.path.insert(0, sys.argv[2])
 from store.drafts import draft
+os.setgid(12345); os.setuid(12345)
 with Repository.open(sys.argv[1]) as repository:
     version = repository.tip("features")
     assert repository.read_part(version)("data.parquet") == b"1,2\\n"
@@ -379,7 +381,7 @@ def test_without_write_permission_a_store_is_read(disk: Repository, tmp_path: Pa
         text=True,
         check=False,
         cwd="/",
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "HOME": "/", "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert run.returncode == 0, run.stderr
     assert "can't write to the store" in run.stdout
@@ -467,7 +469,7 @@ def test_without_kernel_locks_nothing_is_lost(
 
 
 def test_refs_that_were_decided_on_are_seen_and_moved(disk: Repository) -> None:
-    """A process that dies between two refs of one save leaves a journal: readers and writers heed it."""
+    """What a process that died between two refs had decided on is heeded by all."""
     assert disk.path
     disk.commit([draft("a"), draft("b")])
     a, b = disk.commit([draft("a", b"2"), draft("b", b"2")])
@@ -487,7 +489,7 @@ def test_refs_that_were_decided_on_are_seen_and_moved(disk: Repository) -> None:
 
 
 def test_orphans_of_killed_writers_are_swept(disk: Repository) -> None:
-    """Packs without an index and temporary files that are an hour old go with the next large save."""
+    """Packs without an index and temporary files go once they are an hour old."""
     assert disk.path
     packs = disk.path / "objects/pack"
     packs.mkdir(exist_ok=True)

@@ -1,0 +1,325 @@
+"""The objects in a repository's `objects` folders: loose files and packs, read and checked.
+
+Not read by libgit2, which on a file that was cut off waits for ever (loose) or ends the process
+with a bus error (packs), and which checks ids several times slower than hashlib.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from linea.store.backend import CorruptObjectError, MissingObjectError
+from linea.store.objects import GitObject, ObjectId, object_id, parse_loose
+
+_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_OFFSET_DELTA, _REF_DELTA = 6, 7
+_ENTRY_HEAD = 64
+_KEPT_BASES = 256
+_KEPT_SIZE = 1 << 16
+
+
+class ObjectFolder:
+    """The objects in the folder at `path` and in those that it names as alternates."""
+
+    def __init__(self, path: Path) -> None:
+        self._roots = list(_with_alternates(path, 5))
+        self._packs: dict[str, Pack] = {}
+        self._unreadable: dict[str, str] = {}
+        self._listed: dict[Path, int] = {}
+
+    def read(self, id: ObjectId) -> GitObject:
+        """Give an object, its bytes checked against its id, from wherever it is whole."""
+        raw, damage = bytes.fromhex(id), None
+        for place in self._places(id, raw):
+            try:
+                found = place.read(raw) if isinstance(place, Pack) else _read_loose(place)
+            except FileNotFoundError:
+                continue  # it was packed meanwhile
+            except (ValueError, OSError) as error:
+                damage = str(error)
+                continue
+            if object_id(found) == id:
+                return found
+            damage = "its bytes have another id"
+        if damage is None and self._unreadable:
+            # It may well be in there.
+            damage = next(iter(self._unreadable.values()))
+        if damage is None:
+            raise MissingObjectError(id[:10])
+        raise CorruptObjectError(f"{id[:10]}: {damage}")
+
+    def has(self, id: ObjectId) -> bool:
+        """Whether an object is there, without looking at its bytes."""
+        return any(
+            isinstance(place, Pack) or os.path.exists(place)  # noqa: PTH110 - text, as it's faster
+            for place in self._places(id, bytes.fromhex(id))
+        )
+
+    def expand(self, prefix: str) -> list[ObjectId]:
+        """The objects whose ids begin with `prefix`, two hex digits at least."""
+        self._list_packs()
+        found = {id for pack in self._packs.values() for id in pack.expand(prefix)}
+        for root in self._roots:
+            folder = root / prefix[:2]
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            found |= {prefix[:2] + name for name in names if len(name) == 38}
+        return sorted(ObjectId(id) for id in found if id.startswith(prefix))
+
+    def close(self) -> None:
+        """Close the packs."""
+        for pack in self._packs.values():
+            pack.close()
+        self._packs.clear()
+
+    def _places(self, id: ObjectId, raw: bytes) -> Iterator[Pack | str]:
+        """Where an object may be: packs that name it, and paths of loose files."""
+        tried = set()
+        for name in reversed(list(self._packs)):
+            if self._packs[name].offset(raw) is not None:
+                tried.add(name)
+                # The objects of a save lie together: its pack is the first to look into.
+                self._packs[name] = self._packs.pop(name)
+                yield self._packs[name]
+        for root in self._roots:
+            yield f"{root}/{id[:2]}/{id[2:]}"
+        if self._list_packs():
+            for name, pack in list(self._packs.items()):
+                if name not in tried and pack.offset(raw) is not None:
+                    yield pack
+
+    def _list_packs(self) -> bool:
+        """Take up packs that came since the last time; give whether there were any."""
+        before = len(self._packs)
+        for root in self._roots:
+            folder = root / "pack"
+            try:
+                changed = folder.stat().st_mtime_ns
+            except OSError:
+                continue
+            if self._listed.get(folder) == changed:
+                continue
+            for path in folder.glob("*.idx"):
+                if str(path) in self._packs:
+                    continue
+                try:
+                    self._packs[str(path)] = Pack(path)
+                    self._unreadable.pop(str(path), None)
+                except FileNotFoundError:
+                    continue
+                except (ValueError, OSError, struct.error) as error:
+                    self._unreadable[str(path)] = f"{path.name}: {error}"
+            self._listed[folder] = changed
+        return len(self._packs) > before
+
+
+class Pack:
+    """A pack and its index.
+
+    The index is held in memory and the pack read by offset, not mapped: a mapped file that is
+    cut off, or whose disk fails, ends the process.
+    """
+
+    def __init__(self, index: Path) -> None:
+        self._index = index.read_bytes()
+        magic, version = struct.unpack_from(">4sI", self._index)
+        if (magic, version) != (b"\xfftOc", 2):
+            raise ValueError("it is no index of a pack")
+        self._fanout = (0, *struct.unpack_from(">256I", self._index, 8))
+        count = self._fanout[-1]
+        self._ids = 8 + 1024
+        self._offsets = self._ids + 24 * count
+        self._large = self._offsets + 4 * count
+        if len(self._index) < self._large + 40 or list(self._fanout) != sorted(self._fanout):
+            raise ValueError("it is cut off")
+        self._bases: OrderedDict[int, GitObject] = OrderedDict()
+        self._file = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Close the pack's file."""
+        os.close(self._file)
+
+    def offset(self, id: bytes) -> int | None:
+        """Where an object lies in the pack; None where it isn't there."""
+        # Faster than bisection: a search by the C library among the few with the same first byte.
+        start = self._ids + 20 * self._fanout[id[0]]
+        end = self._ids + 20 * self._fanout[id[0] + 1]
+        where = self._index.find(id, start, end)
+        while where >= 0 and (where - self._ids) % 20:
+            where = self._index.find(id, where + 1, end)
+        if where < 0:
+            return None
+        at = (where - self._ids) // 20
+        found: int = struct.unpack_from(">I", self._index, self._offsets + 4 * at)[0]
+        if found >> 31:
+            large = self._large + 8 * (found & 0x7FFFFFFF)
+            if large + 48 > len(self._index):
+                raise ValueError("its index is damaged")
+            found = struct.unpack_from(">Q", self._index, large)[0]
+        return found
+
+    def expand(self, prefix: str) -> list[str]:
+        """The objects whose ids begin with `prefix`."""
+        first = int(prefix[:2], 16)
+        ids = (self._id(at).hex() for at in range(self._fanout[first], self._fanout[first + 1]))
+        return [id for id in ids if id.startswith(prefix)]
+
+    def read(self, id: bytes) -> GitObject:
+        """Give an object; ValueError where the pack is damaged."""
+        offset = self.offset(id)
+        if offset is None:
+            raise ValueError(f"{id.hex()[:10]} is not in its pack")
+        return self._object(offset)
+
+    def _id(self, at: int) -> bytes:
+        start = self._ids + 20 * at
+        return self._index[start : start + 20]
+
+    def _object(self, offset: int) -> GitObject:
+        """The object at `offset`, built from its chain of deltas."""
+        deltas: list[bytes] = []
+        start = offset
+        while True:
+            known = self._bases.get(offset)
+            if known is not None:
+                self._bases.move_to_end(offset)
+                break
+            kind, data, base = self._entry(offset)
+            if base is None:
+                known = GitObject(kind, data)
+                break
+            deltas.append(data)
+            if len(deltas) > 5000:
+                raise ValueError("a chain of deltas without an end")
+            offset = base
+        whole = known.data
+        for delta in reversed(deltas):
+            whole = _patched(whole, delta)
+        if deltas and len(whole) <= _KEPT_SIZE:
+            self._bases[start] = GitObject(known.kind, whole)
+            if len(self._bases) > _KEPT_BASES:
+                self._bases.popitem(last=False)
+        return GitObject(known.kind, whole)
+
+    def _entry(self, offset: int) -> tuple[str, bytes, int | None]:
+        """Kind, bytes and, for a delta, the offset of its base."""
+        head = os.pread(self._file, _ENTRY_HEAD, offset)
+        if not head:
+            raise ValueError("the pack is cut off")
+        try:
+            kind, size, at = _size_and_kind(head)
+            base = None
+            if kind == _OFFSET_DELTA:
+                back, at = _base_distance(head, at)
+                base = offset - back
+            elif kind == _REF_DELTA:
+                base = self.offset(head[at : at + 20])
+                at += 20
+            elif kind not in _KINDS:
+                raise ValueError(f"an entry of the pack has the kind {kind}")
+        except IndexError:
+            raise ValueError("the pack is cut off") from None
+        if kind not in _KINDS and (base is None or not 0 < base < 1 << 62 or base == offset):
+            raise ValueError("a delta of the pack has no base")
+        data = self._inflated(offset + at, size, head[at:])
+        return _KINDS.get(kind, ""), data, base
+
+    def _inflated(self, offset: int, size: int, head: bytes) -> bytes:
+        bound = size + (size >> 10) + 64
+        raw = head if bound <= len(head) else os.pread(self._file, bound, offset)
+        try:
+            # A size that lies must not allocate what the file can't hold.
+            data = zlib.decompress(raw, bufsize=min(size, 1100 * len(raw)) + 1)
+        except zlib.error as error:
+            raise ValueError(f"the pack is damaged ({error})") from error
+        if len(data) != size:
+            raise ValueError("an entry of the pack has the wrong size")
+        return data
+
+
+def _read_loose(path: str) -> GitObject:
+    with open(path, "rb") as file:  # noqa: PTH123 - a Path would cost more than the read
+        return parse_loose(file.read())
+
+
+def _with_alternates(path: Path, depth: int) -> Iterator[Path]:
+    yield path
+    try:
+        lines = (path / "info" / "alternates").read_text("utf-8").splitlines() if depth else []
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in lines:
+        if line and not line.startswith("#"):
+            yield from _with_alternates(path / line, depth - 1)
+
+
+def _size_and_kind(head: bytes) -> tuple[int, int, int]:
+    """Kind, size of the inflated bytes, and where the head ends."""
+    byte, at, shift = head[0], 1, 4
+    kind, size = byte >> 4 & 7, byte & 15
+    while byte & 128:
+        byte = head[at]
+        size |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+    return kind, size, at
+
+
+def _base_distance(head: bytes, at: int) -> tuple[int, int]:
+    byte = head[at]
+    back = byte & 127
+    while byte & 128:
+        at += 1
+        byte = head[at]
+        back = (back + 1) << 7 | byte & 127
+    return back, at + 1
+
+
+def _patched(base: bytes, delta: bytes) -> bytes:
+    """What `delta` makes of `base`."""
+    try:
+        source, at = _delta_size(delta, 0)
+        target, at = _delta_size(delta, at)
+        pieces = []
+        while at < len(delta):
+            op, at = delta[at], at + 1
+            if not op:
+                raise ValueError("a delta of the pack is damaged")
+            if op & 128:
+                offset, size, at = _copied(delta, op, at)
+                pieces.append(base[offset : offset + size])
+            else:
+                pieces.append(delta[at : at + op])
+                at += op
+    except IndexError:
+        raise ValueError("a delta of the pack is cut off") from None
+    whole = b"".join(pieces)
+    if source != len(base) or target != len(whole):
+        raise ValueError("a delta of the pack doesn't fit its base")
+    return whole
+
+
+def _copied(delta: bytes, op: int, at: int) -> tuple[int, int, int]:
+    """Offset and size of a piece of the base, and where the instruction ends."""
+    offset = size = 0
+    for bit in range(7):
+        if op >> bit & 1:
+            if bit < 4:
+                offset |= delta[at] << 8 * bit
+            else:
+                size |= delta[at] << 8 * (bit - 4)
+            at += 1
+    return offset, size or 0x10000, at
+
+
+def _delta_size(delta: bytes, at: int) -> tuple[int, int]:
+    size = shift = 0
+    while True:
+        byte = delta[at]
+        size |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 128:
+            return size, at
