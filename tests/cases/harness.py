@@ -58,7 +58,7 @@ def canonical(value: object) -> str:
         return f"{name} {value!s} {getattr(value, 'dtypes', '')} {value.index.name} {value.attrs}"  # type: ignore[attr-defined]
     if name == "ndarray":
         return f"{value.dtype} {value.tolist()}"  # type: ignore[attr-defined]
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def in_child(work: Any, *, timeout: int = TIMEOUT) -> Any:
