@@ -243,7 +243,7 @@ def value_lines(
         yield from _model_lines(screen, value)
     elif isinstance(value, diff_value.DataDiff):
         count = len(value.changes) + value.more
-        yield from _section(screen, "value", f"{render.plural(count, 'place')} differ")
+        yield from _section(screen, "value", f"{render.plural(count, 'place')} changed")
         yield from _path_lines(screen, value.changes)
         if value.more:
             yield f"  … {value.more} more: --limit {count}"

@@ -35,6 +35,8 @@ Revision = Annotated[
     typer.Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
 ]
 
+ARROW = " ⇒ "
+
 KIND_WORDS = {
     "code": "code",
     "data": "data",
@@ -223,7 +225,8 @@ def _log_row(
     if author:
         row.append(Cell(render.person(version.author, AUTHOR), ("blue",)))
     tags = _tag_text(entry.tags)
-    row.append(Cell(render.clean(reasons(entry.changes))))
+    why = render.clean(reasons(entry.changes))
+    row.append(Cell(why, tail=_effect(why)))
     row.append(Cell(" ".join(filter(None, (tags, mark))), (color if mark else "magenta",)))
     return row
 
@@ -242,7 +245,13 @@ def reasons(found: Sequence[Change]) -> str:
     )
     effects = [change.text for change in found if change.kind in ("value", "same")]
     how = ", ".join(effects[:3]) + (f" and {len(effects) - 3} more" if len(effects) > 3 else "")
-    return " ⇒ ".join(filter(None, (why, how)))
+    return ARROW.join(filter(None, (why, how)))
+
+
+def _effect(why: str) -> str:
+    """Return the end of a reason that says how the value moved."""
+    _, arrow, how = why.rpartition(ARROW)
+    return arrow + how if arrow else ""
 
 
 def _first_and_more(group: Sequence[Change]) -> str:
@@ -306,7 +315,7 @@ def _log_graph(
             + "  "
             + screen.style(old, "dim")
             + "  "
-            + render.fit(render.clean(why), max(room, 10))
+            + render.fit_around(render.clean(why), max(room, 10), _effect(why))
         )
 
 

@@ -144,6 +144,14 @@ def fit(text: str, width: int) -> str:
     return "".join(kept).rstrip() + "…" if width > 0 else ""
 
 
+def fit_around(text: str, width: int, tail: str) -> str:
+    """Cut a text to a width before its tail, if that leaves room for both."""
+    room = width - width_of(tail)
+    if not tail or width_of(text) <= width or room < width // 2:
+        return fit(text, width)
+    return fit(text.removesuffix(tail), room) + tail
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
     """A piece of text in a table and its colours."""
@@ -151,6 +159,8 @@ class Cell:
     text: str
     styles: tuple[str, ...] = ()
     right: bool = False
+    tail: str = ""
+    """The end of the text that stays when the text is cut."""
 
 
 def table(screen: Screen, rows: Sequence[Sequence[Cell]], *, flexible: int = -1) -> list[str]:
@@ -171,7 +181,7 @@ def table(screen: Screen, rows: Sequence[Sequence[Cell]], *, flexible: int = -1)
         for column, cell in enumerate(row):
             if not widths[column]:
                 continue
-            text = fit(cell.text, widths[column])
+            text = fit_around(cell.text, widths[column], cell.tail)
             filled = pad(text, widths[column], right=cell.right)
             before, _, after = filled.partition(text) if text else (filled, "", "")
             pieces.append(before + screen.style(text, *cell.styles) + after)

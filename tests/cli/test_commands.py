@@ -44,27 +44,60 @@ def test_ls_of_nothing(shell: Shell, store: Repository) -> None:
 
 def test_log(shell: Shell, houses: History) -> None:
     """A line a version: what changed, and why."""
-    assert shell("log", "clean").out == snapshot()
+    assert shell("log", "clean").out == snapshot("""\
+v3  ccccccc  2 weeks ago  Ada  code clean.py:5 df["ratio"] =… ⇒ +ratio
+v2  ccccccc  2 weeks ago  Bo   code clean.py:4 df = df[df.p… ⇒ −1 rows  [good] ✓
+    cheap ones are mistakes
+v1  ccccccc  2 weeks ago  Ada  from raw.csv                             ✗
+""")
 
 
 def test_log_of_all(shell: Shell, houses: History) -> None:
     """Without a name, all artifacts."""
-    assert shell("log").out == snapshot()
+    assert shell("log").out == snapshot("""\
+model@v2  ccccccc  2 weeks ago  Ada  from clean v2 →… ⇒ another value
+clean@v3  ccccccc  2 weeks ago  Ada  code clean.py:5 df["rat… ⇒ +ratio
+model@v1  ccccccc  2 weeks ago  Ada  from clean@v2
+clean@v2  ccccccc  2 weeks ago  Bo   code clean.py:4 df = d… ⇒ −1 rows  [good] ✓
+    cheap ones are mistakes
+clean@v1  ccccccc  2 weeks ago  Ada  from raw.csv                       ✗
+""")
 
 
 def test_log_oneline(shell: Shell, houses: History) -> None:
     """The shortest form."""
-    assert shell("log", "--oneline", "clean").out == snapshot()
+    assert shell("log", "--oneline", "clean").out == snapshot("""\
+v3  ccccccc  code clean.py:5 df["ratio"] = df.price / df.siz… ⇒ +ratio
+v2  ccccccc  code clean.py:4 df = df[df.price > 150] ⇒ −1 rows          [good] ✓
+v1  ccccccc  from raw.csv                                               ✗
+""")
 
 
 def test_log_patch_and_stat(shell: Shell, houses: History) -> None:
     """How the code changed, with the facts."""
-    assert shell("log", "-p", "--stat", "-n", "1", "clean").out == snapshot()
+    assert shell("log", "-p", "--stat", "-n", "1", "clean").out == snapshot("""\
+v3  ccccccc  2 weeks ago  code clean.py:5 df["ratio"] = df.price / df.… ⇒ +ratio
+    +1 −0 lines · 2 rows × 4 columns · 1.8 kB · Ada
+    @@ −2 +2 @@
+     raw = pd.read_csv("raw.csv")
+     df = raw.dropna()
+     df = df[df.price > 150]
+    +df["ratio"] = df.price / df.size_
+
+""")
 
 
 def test_log_graph(shell: Shell, houses: History) -> None:
     """The lineage across artifacts."""
-    assert shell("log", "--graph").out == snapshot()
+    assert shell("log", "--graph").out == snapshot("""\
+●  model@v2  2 weeks ago  from clean v2 → v3 ⇒ another value
+├─╮
+│ ●  clean@v3  2 weeks ago  code clean.py:5 df["ratio"] = df.price / d… ⇒ +ratio
+● │  model@v1  2 weeks ago  from clean@v2
+╰─┤
+  ●  clean@v2  2 weeks ago  code clean.py:4 df = df[df.price > 150] ⇒ −1 rows
+  ●  clean@v1  2 weeks ago  from raw.csv
+""")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +122,31 @@ def test_log_filters(
 def test_show(shell: Shell, houses: History) -> None:
     """All about one version on one screen."""
     found = shell("show", "clean@v2")
-    assert found.out == snapshot()
+    assert found.out == snapshot("""\
+clean@v2  2 rows × 3 columns  [good]
+  cheap ones are mistakes
+  saved    2 weeks ago (2026-03-02 12:00) by Bo
+  why      code clean.py:4 df = df[df.price > 150] ⇒ −1 rows
+  from     raw.csv (3 B)
+  source   clean.py
+  env      Python 3.11.7, pandas 3.1
+  verified identical 2 weeks ago
+  digest   DIGEST  1.4 kB
+  commit   COMMIT
+
+  id          int64
+  size_       int64
+  price       int64
+
+     id  size_  price
+  1   2     60    200
+  2   3     70    350
+
+   1  import pandas as pd
+   2  raw = pd.read_csv("raw.csv")
+   3  df = raw.dropna()
+   4  df = df[df.price > 150]
+""")
     assert len(found.out.splitlines()) <= 40
 
 
@@ -115,13 +172,24 @@ def test_show_json(shell: Shell, houses: History) -> None:
 
 def test_blame(shell: Shell, houses: History) -> None:
     """Each line with the version, author, age and place that brought it."""
-    assert shell("blame", "clean").out == snapshot()
+    assert shell("blame", "clean").out == snapshot("""\
+v1  Ada  2 weeks ago  clean.py:1  1  import pandas as pd
+v1  Ada  2 weeks ago  clean.py:2  2  raw = pd.read_csv("raw.csv")
+v1  Ada  2 weeks ago  clean.py:3  3  df = raw.dropna()
+v2  Bo   2 weeks ago  clean.py:4  4  df = df[df.price > 150]
+v3  Ada  2 weeks ago  clean.py:5  5  df["ratio"] = df.price / df.size_
+""")
     assert [line["version"] for line in parsed(shell, "blame", "clean")] == [1, 1, 1, 2, 3]
 
 
 def test_blame_columns(shell: Shell, houses: History) -> None:
     """Each column with the version that last changed it."""
-    assert shell("blame", "--columns", "clean").out == snapshot()
+    assert shell("blame", "--columns", "clean").out == snapshot("""\
+v2  Bo   2 weeks ago  id            int64
+v2  Bo   2 weeks ago  size_         int64
+v2  Bo   2 weeks ago  price         int64
+v3  Ada  2 weeks ago  ratio         float64  clean.py:5
+""")
     found = {each["column"]: each for each in parsed(shell, "blame", "--columns", "clean")}
     assert found["ratio"]["line"] == 5
 
@@ -138,7 +206,20 @@ def test_diff(shell: Shell, houses: History) -> None:
     """Code and value of two versions."""
     found = shell("diff", "clean@v1", "clean@v3")
     assert found.status == 1
-    assert found.out == snapshot()
+    assert found.out == snapshot("""\
+clean@v1 → clean@v3
+data   raw.csv changed
+code   +2 −0 lines
+@@ −1 +1 @@
+ import pandas as pd
+ raw = pd.read_csv("raw.csv")
+ df = raw.dropna()
++df = df[df.price > 150]
++df["ratio"] = df.price / df.size_
+value  3 → 2 rows; −1 by id
+  + ratio  float64
+  − id=1, size_=50, price=100
+""")
 
 
 def test_diff_alone(shell: Shell, houses: History) -> None:
@@ -149,7 +230,13 @@ def test_diff_alone(shell: Shell, houses: History) -> None:
 
 def test_diff_of_data(shell: Shell, houses: History) -> None:
     """Plain data by path, with the parents that moved."""
-    assert shell("diff", "model").out == snapshot()
+    assert shell("diff", "model").out == snapshot("""\
+model@v1 → model@v2
+from   clean v2 → v3
+code   same
+value  1 place changed
+  a  1  →  2
+""")
 
 
 def test_diff_parts(shell: Shell, houses: History) -> None:
@@ -184,14 +271,24 @@ def test_status(shell: Shell, houses: History) -> None:
     (shell.folder / "raw.csv").write_bytes(b"newer")
     found = shell("status")
     assert found.status == 1
-    assert found.out == snapshot()
+    assert found.out == snapshot("""\
+2 of 2 artifacts stale
+clean@v3
+  raw.csv changed
+model@v2
+  clean is stale
+""")
     assert [each["name"] for each in parsed(shell, "status")] == ["clean", "model"]
     assert shell("status", "model").status == 1
 
 
 def test_graph(shell: Shell, houses: History) -> None:
     """What was made from what, down to the files."""
-    assert shell("graph").out == snapshot()
+    assert shell("graph").out == snapshot("""\
+●  model@v2  2 weeks ago  dict of 2
+●  clean@v3  2 weeks ago  2 rows × 4 columns
+○  raw.csv  3 B
+""")
     assert shell("graph", "--no-files", "model").out.count("\n") == 2
     assert shell("graph", "-f", "mermaid").out.startswith("flowchart LR\n")
     assert shell("graph", "-f", "dot").out.startswith("digraph lineage {\n")
