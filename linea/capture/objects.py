@@ -796,8 +796,8 @@ def _solid_base(kind: type) -> type:
         base = kind.__base__ or object
         extra = kind.__basicsize__ - base.__basicsize__
         slots = sum(type(v) is types.MemberDescriptorType for v in own.values())
-        python_slots = slots if "__slots__" in own else 0
-        if not made or extra > 8 * (python_slots + 2) or (slots and "__slots__" not in own):
+        shown = slots + ("__dict__" in own) + ("__weakref__" in own)
+        if not made or extra > 8 * shown or (slots and "__slots__" not in own):
             return kind
         kind = base
     return object
