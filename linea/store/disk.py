@@ -287,22 +287,33 @@ class DiskBackend:
         is either of stock git, which takes milliseconds, or of nobody.
         """
         try:
-            age = time.time() - path.stat().st_mtime
+            made = path.stat().st_mtime
         except OSError:
             return False
-        if age < (_STALE if self._alone else _ABANDONED):
+        if made > time.time() - (_STALE if self._alone else _ABANDONED):
             return False
         path.unlink(missing_ok=True)
         return True
+
+    def _remove_locks(self, *, older_than: float) -> None:
+        """Remove the lock files of refs that the last holder of the lock left when it died."""
+        for path in (*(self.path / "refs").rglob("*.lock"), self.path / "packed-refs.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime <= older_than:
+                    path.unlink()
 
     # ------------------------------------------------------------------------ lock, journal
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        with lock.held(self.path / "linea.lock", patience=self._patience) as alone:
-            self._alone = alone
+        path = self.path / "linea.lock"
+        with lock.held(path, patience=self._patience) as guard:
+            self._alone = guard is not lock.Guard.NONE
             try:
-                if alone and self._journal.exists():
+                if guard is lock.Guard.AFTER_DEATH:
+                    self._remove_locks(older_than=path.stat().st_mtime)
+                self._removed_stale(self.path / "packed-refs.lock")
+                if self._alone and self._journal.exists():
                     self._complete_journal()
                 yield
             finally:

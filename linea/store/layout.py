@@ -240,7 +240,7 @@ def entry(id: str, said: Commit) -> Entry:
             author=said.author,
             created=datetime.fromtimestamp(said.time, UTC),
             subject=lines[0],
-            previous=cast(CommitId | None, trailers.get("Linea-Previous")),
+            previous=cast("CommitId | None", trailers.get("Linea-Previous")),
         )
     except (KeyError, ValueError, OverflowError, OSError) as error:
         raise DamagedStoreError(f"commit {id[:10]} is no version of an artifact") from error
@@ -274,7 +274,7 @@ def version(found: Json, environment: Environment, id: str) -> Version:
             author=_get(found, "author", str),
             created=_moment(_get(found, "created", str)),
             message=_maybe(found, "message", str),
-            previous=cast(CommitId | None, _maybe(found, "previous", str)),
+            previous=cast("CommitId | None", _maybe(found, "previous", str)),
             parents=tuple(
                 Parent(_name(name), number, commit, digest)
                 for name, number, commit, digest in _rows(
@@ -400,7 +400,7 @@ def parse_notes(data: bytes, what: str) -> Notes:
             and Verdict(
                 outcome=_get(said, "outcome", str),
                 when=_moment(_get(said, "when", str)),
-                digest=cast(Digest | None, _maybe(said, "digest", str)),
+                digest=cast("Digest | None", _maybe(said, "digest", str)),
                 seconds=float(_get(said, "seconds", (int, float), 0.0)),
                 detail=_get(said, "detail", str, ""),
             ),

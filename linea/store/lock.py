@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,17 @@ else:
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
+class Guard(Enum):
+    """What holding the lock is worth."""
+
+    NONE = "the file system can't lock"
+    ALONE = "nobody else holds it"
+    AFTER_DEATH = "nobody else holds it, and who held it before died"
+
+
 @contextmanager
-def held(path: Path, *, patience: float) -> Iterator[bool]:
-    """Hold the lock at `path`; give whether the file system can lock at all.
+def held(path: Path, *, patience: float) -> Iterator[Guard]:
+    """Hold the lock at `path`.
 
     StoreError, with the holder named, when it isn't free within `patience` seconds.
     """
@@ -37,20 +47,21 @@ def held(path: Path, *, patience: float) -> Iterator[bool]:
             hint="it can still be read; to save, get write permission or set LINEA_DIR",
         ) from error
     try:
-        locked = _acquire(file, path, patience)
+        guard = _acquire(file, path, patience)
         try:
-            yield locked
+            yield guard
         finally:
-            # Explicitly: a child forked meanwhile shares the lock and would keep it.
-            if locked:
+            if guard is not Guard.NONE:
+                _sign(file, "")
+                # Explicitly: a child forked meanwhile shares the lock and would keep it.
                 fcntl.flock(file, fcntl.LOCK_UN)
     finally:
         os.close(file)
 
 
-def _acquire(file: int, path: Path, patience: float) -> bool:
+def _acquire(file: int, path: Path, patience: float) -> Guard:
     if fcntl is None:
-        return False
+        return Guard.NONE
     deadline = time.monotonic() + patience
     wait = 0.001
     while True:
@@ -58,12 +69,14 @@ def _acquire(file: int, path: Path, patience: float) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _UNSUPPORTED:
-                return False
+                return Guard.NONE
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                 raise StoreError(f"can't lock the store: {error.strerror}") from error
         else:
-            _sign(file)
-            return True
+            # Its holder takes its name out when it is done.
+            died = os.fstat(file).st_size > 0
+            _sign(file, f"{os.getpid()}\n")
+            return Guard.AFTER_DEATH if died else Guard.ALONE
         if time.monotonic() > deadline:
             raise StoreError(
                 f"another process is writing to the store at {path.parent}"
@@ -74,13 +87,11 @@ def _acquire(file: int, path: Path, patience: float) -> bool:
         wait = min(wait * 1.5, 0.03)
 
 
-def _sign(file: int) -> None:
+def _sign(file: int, holder: str) -> None:
     """Write who holds the lock, for those who wait; a full disk must not matter here."""
-    try:
+    with contextlib.suppress(OSError):
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        pass
+        os.pwrite(file, holder.encode(), 0)
 
 
 def _holder(file: int) -> str:

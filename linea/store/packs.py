@@ -18,7 +18,7 @@ from linea.store.objects import GitObject, ObjectId, object_id, parse_loose
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFFSET_DELTA, _REF_DELTA = 6, 7
-_ENTRY_HEAD = 64
+_ENTRY_HEAD = 2048
 _KEPT_BASES = 256
 _KEPT_SIZE = 1 << 16
 

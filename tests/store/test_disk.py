@@ -425,6 +425,19 @@ def test_a_lock_file_of_the_living_is_waited_for(tmp_path: Path) -> None:
         assert left.exists()
 
 
+def test_a_lock_file_of_a_killed_writer_blocks_nothing(tmp_path: Path) -> None:
+    """When the holder of the kernel's lock died, the lock files it left are removed at once."""
+    path = tmp_path / ".linea"
+    with Repository.create(path, patience=0.05) as repository:
+        repository.commit([draft()])
+        (path / "refs/linea/artifacts/features.lock").write_text("")
+        (path / "packed-refs.lock").write_text("")
+        (path / "linea.lock").write_text("4711\n")
+        assert repository.commit([draft()])[0].number == 2
+        repository.delete("features")
+        assert (path / "linea.lock").read_text() == ""
+
+
 def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(disk: Repository) -> None:
     """A process forked while the lock was held blocks nobody when it was let go of."""
     assert disk.path
