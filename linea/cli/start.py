@@ -123,8 +123,8 @@ def run(
     return int(api.run_script(path, given[1:], **extra))
 
 
-run.command_class = _Run  # type: ignore[attr-defined]
-run.settings = {"allow_interspersed_args": False}  # type: ignore[attr-defined]
+run.command_class = _Run
+run.settings = {"allow_interspersed_args": False}
 
 
 def _nearest(path: Path) -> str | None:
@@ -152,6 +152,6 @@ def demo(
       linea demo
       linea demo houses
     """
-    from linea.cli import demo as demonstration  # type: ignore[attr-defined]
+    from linea.cli import demo as demonstration
 
     return int(demonstration.run(folder) or 0)
