@@ -123,8 +123,8 @@ def run(
     return int(api.run_script(path, given[1:], **extra))
 
 
-run.command_class = _Run
-run.settings = {"allow_interspersed_args": False}
+run.command_class = _Run  # type: ignore[attr-defined]
+run.settings = {"allow_interspersed_args": False}  # type: ignore[attr-defined]
 
 
 def _nearest(path: Path) -> str | None:
