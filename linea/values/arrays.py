@@ -36,7 +36,7 @@ def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> None:
     if array.flags.c_contiguous:
         flat = array.reshape(-1)
         for start in range(0, flat.size, step):
-            state.update(canonical(flat[start : start + step]))
+            state.update(canonical(flat[start : start + step]).data)
         return
     if array.ndim > 1 and array[0].size >= step:
         for row in array:
@@ -44,7 +44,8 @@ def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> None:
         return
     rows = max(1, step // max(1, array[0].size if array.ndim > 1 else 1))
     for start in range(0, len(array), rows):
-        state.update(canonical(np.ascontiguousarray(array[start : start + rows]).reshape(-1)))
+        rows_of = np.ascontiguousarray(array[start : start + rows]).reshape(-1)
+        state.update(canonical(rows_of).data)
 
 
 def canonical(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -140,7 +141,11 @@ def describe(array: Any) -> str:
 
 def picture(array: Any) -> str:
     """Return the array's own short text."""
-    return np.array2string(np.asarray(array) if not np.ma.isMaskedArray(array) else array, threshold=200, max_line_width=118)
+    return np.array2string(
+        np.asarray(array) if not np.ma.isMaskedArray(array) else array,
+        threshold=200,
+        max_line_width=118,
+    )
 
 
 class ArrayCodec:
@@ -165,7 +170,9 @@ class ArrayCodec:
                 from linea.values.objects import PICKLE
 
                 return PICKLE.encode(value)
-            parts["mask.npy"] = to_npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
+            parts["mask.npy"] = (
+                to_npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
+            )
             parts["fill.npy"] = to_npy(np.asarray(value.fill_value))
         return codec.build(
             value,
@@ -182,7 +189,7 @@ class ArrayCodec:
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         details = record.details
         if "objects" in details:
-            data = _object_array(details, read)
+            data = _object_array(record, read)
         else:
             data = from_npy(read("value.npy"))
         if not details.get("masked"):
@@ -190,15 +197,26 @@ class ArrayCodec:
         mask = read("mask.npy")
         fill = from_npy(read("fill.npy"))
         return np.ma.MaskedArray(
-            data, mask=from_npy(mask) if mask else np.ma.nomask, fill_value=fill[()], hard_mask=details["hard"]
+            data,
+            mask=from_npy(mask) if mask else np.ma.nomask,
+            fill_value=fill[()],
+            hard_mask=details["hard"],
         )
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         if format == "csv":
             out = io.StringIO()
-            np.savetxt(out, np.atleast_1d(np.asarray(self.decode(record, read))), delimiter=",", fmt="%s")
+            np.savetxt(
+                out, np.atleast_1d(np.asarray(self.decode(record, read))), delimiter=",", fmt="%s"
+            )
             return {f"{stem}.csv": out.getvalue().encode()}
-        names = {"value.npy": f"{stem}.npy", "value.json": f"{stem}.json", "value.pkl": f"{stem}.pkl"}
+        names = {
+            "value.npy": f"{stem}.npy",
+            "value.json": f"{stem}.json",
+            "value.pkl": f"{stem}.pkl",
+        }
         return {names.get(p.path, f"{stem}.{p.path}"): read(p.path) for p in record.parts}
 
 
@@ -210,7 +228,12 @@ def _safe_picture(value: Any) -> str:
 
 
 def _npy_exact(dtype: np.dtype[Any]) -> bool:
-    return dtype.isbuiltin != 2 and np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) == dtype and not dtype.metadata and dtype.isalignedstruct is False
+    return (
+        dtype.isbuiltin != 2
+        and np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) == dtype
+        and not dtype.metadata
+        and dtype.isalignedstruct is False
+    )
 
 
 def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes], bool]:
@@ -227,14 +250,19 @@ def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes],
     from linea.values.objects import pickle
 
     details["objects"] = "pickle"
-    return {"value.pkl": pickle(np.array(data, copy=True, order="K") if type(data) is not np.ndarray else data)}, True
+    return {
+        "value.pkl": pickle(
+            np.array(data, copy=True, order="K") if type(data) is not np.ndarray else data
+        )
+    }, True
 
 
-def _object_array(details: Any, read: ReadPart) -> Any:
+def _object_array(record: ValueRecord, read: ReadPart) -> Any:
+    details = record.details
     if details["objects"] == "pickle":
         from linea.values.objects import unpickle
 
-        return unpickle(read("value.pkl"))
+        return unpickle(read("value.pkl"), record)
     items = plain.from_json(json.loads(read("value.json")))
     dtype: Any = np.dtypes.StringDType() if details["objects"] == "texts" else object  # type: ignore[attr-defined,unused-ignore]
     flat = np.empty(len(items), dtype=dtype)
@@ -243,20 +271,22 @@ def _object_array(details: Any, read: ReadPart) -> Any:
     return np.array(flat.reshape(details["shape"]), order="F" if details["fortran"] else "C")
 
 
+MEMBERS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "bsr": ("data", "indices", "indptr"),
+    "dia": ("data", "offsets"),
+}
+"""The arrays that make up a sparse matrix, by format; any other goes by coordinates."""
+
+
 class SparseCodec:
     """scipy sparse matrices and arrays: their own arrays as npy parts."""
 
-    MEMBERS = {
-        "csr": ("data", "indices", "indptr"),
-        "csc": ("data", "indices", "indptr"),
-        "bsr": ("data", "indices", "indptr"),
-        "dia": ("data", "offsets"),
-    }
-
     def members(self, value: Any) -> dict[str, Any]:
         """Return the arrays that make up a sparse matrix."""
-        if value.format in self.MEMBERS:
-            return {m: getattr(value, m) for m in self.MEMBERS[value.format]}
+        if value.format in MEMBERS:
+            return {m: getattr(value, m) for m in MEMBERS[value.format]}
         plain_form = value if value.format == "coo" else value.tocoo()
         coords = getattr(plain_form, "coords", None) or (plain_form.row, plain_form.col)
         return {"data": plain_form.data, **{f"coord{i}": c for i, c in enumerate(coords)}}
@@ -272,7 +302,10 @@ class SparseCodec:
 
     def encode(self, value: Any) -> Encoded:
         members = self.members(value)
-        if any(a.dtype.hasobject for a in members.values()) or type(value).__module__.partition(".")[0] != "scipy":
+        if (
+            any(a.dtype.hasobject for a in members.values())
+            or type(value).__module__.partition(".")[0] != "scipy"
+        ):
             from linea.values.objects import PICKLE
 
             return PICKLE.encode(value)
@@ -283,8 +316,18 @@ class SparseCodec:
             codec="sparse",
             parts={f"{member}.npy": to_npy(array) for member, array in members.items()},
             text=f"sparse {value.dtype} {value.format} {shape}, {value.nnz:,} stored",
-            summary={"shape": list(value.shape), "dtype": str(value.dtype), "format": value.format, "stored": int(value.nnz)},
-            details={"class": type(value).__name__, "shape": list(value.shape), "members": list(members), "format": value.format},
+            summary={
+                "shape": list(value.shape),
+                "dtype": str(value.dtype),
+                "format": value.format,
+                "stored": int(value.nnz),
+            },
+            details={
+                "class": type(value).__name__,
+                "shape": list(value.shape),
+                "members": list(members),
+                "format": value.format,
+            },
             preview=text_preview(str(value)[:4000]),
         )
 
@@ -297,22 +340,30 @@ class SparseCodec:
         kind = getattr(scipy.sparse, details["class"])
         shape = tuple(details["shape"])
         arrays = {member: from_npy(read(f"{member}.npy")) for member in details["members"]}
-        if details["format"] in self.MEMBERS:
+        if details["format"] in MEMBERS:
             value = kind(tuple(arrays.values()), shape=shape)
             for member, array in arrays.items():
                 setattr(value, member, array)
             return value
         coords = tuple(arrays[m] for m in details["members"] if m != "data")
-        coo = scipy.sparse.coo_array if details["class"].endswith("_array") else scipy.sparse.coo_matrix
+        coo = (
+            scipy.sparse.coo_array
+            if details["class"].endswith("_array")
+            else scipy.sparse.coo_matrix
+        )
         value = coo((arrays["data"], coords), shape=shape)
         return value if details["format"] == "coo" else kind(value)
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         import scipy.sparse
 
         value: Any = self.decode(record, read)
         out = io.BytesIO()
-        scipy.sparse.save_npz(out, value if value.format in ("csr", "csc", "bsr", "dia", "coo") else value.tocoo())
+        scipy.sparse.save_npz(
+            out, value if value.format in ("csr", "csc", "bsr", "dia", "coo") else value.tocoo()
+        )
         return {f"{stem}.npz": out.getvalue()}
 
 

@@ -14,8 +14,15 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast
+from weakref import WeakKeyDictionary
 
-from linea.errors import DamagedStoreError, LineaError, NewerStoreError, UnstorableError, UntrustedError
+from linea.errors import (
+    DamagedStoreError,
+    LineaError,
+    NewerStoreError,
+    UnstorableError,
+    UntrustedError,
+)
 from linea.model import Digest, Encoded, Part, Preview, ReadPart, ValueRecord
 from linea.values.digest import (
     Of,
@@ -30,6 +37,8 @@ from linea.values.digest import (
 
 GROUP = "linea.codecs"
 
+Digester = Callable[[Any, Of], bytes]
+
 
 class Codec(Protocol):
     """How values of one family become bytes, and come back."""
@@ -43,12 +52,14 @@ class Codec(Protocol):
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         """Return the value again."""
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         """Return the value as the files that other programs read."""
 
 
 CODECS: dict[str, str] = {
-    "pandas": "linea.values.tables:PANDAS",
+    "pandas": "linea.values.frames:PANDAS",
     "polars": "linea.values.tables:POLARS",
     "arrow": "linea.values.tables:ARROW",
     "array": "linea.values.arrays:ARRAY",
@@ -66,19 +77,27 @@ CODECS: dict[str, str] = {
 }
 """Every codec of linea by the name that manifests carry."""
 
+_INDEXES = (
+    "base.Index",
+    "range.RangeIndex",
+    "multi.MultiIndex",
+    "datetimes.DatetimeIndex",
+    "timedeltas.TimedeltaIndex",
+    "period.PeriodIndex",
+    "category.CategoricalIndex",
+    "interval.IntervalIndex",
+)
+_PANDAS = (
+    # Since pandas 3 its classes say that they live in `pandas`; before, they said where.
+    *(f"pandas.{kind}" for kind in ("DataFrame", "Series", "Categorical")),
+    *(f"pandas.{path.partition('.')[2]}" for path in _INDEXES),
+    "pandas.core.frame.DataFrame",
+    "pandas.core.series.Series",
+    "pandas.core.arrays.categorical.Categorical",
+    *(f"pandas.core.indexes.{path}" for path in _INDEXES),
+)
 EXACT: dict[str, str] = {
-    **dict.fromkeys(
-        [
-            *(f"pandas.{kind}" for kind in ("DataFrame", "Series", "Index", "RangeIndex", "MultiIndex", "DatetimeIndex",
-              "TimedeltaIndex", "PeriodIndex", "CategoricalIndex", "IntervalIndex", "Categorical")),
-            "pandas.core.frame.DataFrame",
-            "pandas.core.series.Series",
-            "pandas.core.arrays.categorical.Categorical",
-            *(f"pandas.core.indexes.{path}" for path in ("base.Index", "range.RangeIndex", "multi.MultiIndex", "datetimes.DatetimeIndex",
-              "timedeltas.TimedeltaIndex", "period.PeriodIndex", "category.CategoricalIndex", "interval.IntervalIndex")),
-        ],
-        "pandas",
-    ),
+    **dict.fromkeys(_PANDAS, "pandas"),
     "polars.dataframe.frame.DataFrame": "polars",
     "polars.series.series.Series": "polars",
     "pyarrow.lib.Table": "arrow",
@@ -91,7 +110,7 @@ EXACT: dict[str, str] = {
     "builtins.str": "text",
     "builtins.bytes": "bytes",
     "builtins.bytearray": "bytes",
-}  # fmt: skip
+}
 """Codecs of exactly these classes: a subclass may hold more than the codec keeps."""
 
 FAMILIES: dict[str, str] = {
@@ -117,7 +136,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "pyarrow._dataset.Dataset": ("a data set on disk", "save its .to_table(), or its path"),
     "pyarrow.lib.RecordBatchReader": ("a stream that can be read once", "save its .read_all()"),
     "builtins.module": ("a module", "save what it holds"),
-    "pandas.io.parsers.readers.TextFileReader": ("a stream that can be read once", "save pandas.concat(it)"),
+    "pandas.io.parsers.readers.TextFileReader": (
+        "a stream that can be read once",
+        "save pandas.concat(it)",
+    ),
 }
 """What is refused as a whole, and what to do instead."""
 
@@ -130,12 +152,13 @@ def encode(value: object) -> Encoded:
     _refuse(value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        kind: type = type(value)
         try:
             return codec_of(value).encode(value)
         except LineaError:
             raise
         except RecursionError:
-            raise UnstorableError(f"the {class_name(type(value))} is nested too deeply") from None
+            raise UnstorableError(f"the {class_name(kind)} is nested too deeply") from None
 
 
 def encode_path(path: str | Path) -> Encoded:
@@ -175,7 +198,9 @@ def export(
     Bytes are copied out; only a table or an array in another `format` is decoded for it.
     """
     if format and record.pickled and not trusted:
-        raise UntrustedError(f"turning this {record.type} into {format} would run code that came with it")
+        raise UntrustedError(
+            f"turning this {record.type} into {format} would run code that came with it"
+        )
     return load(record.codec).export(record, checked(record, read), stem, format)
 
 
@@ -209,13 +234,14 @@ def _refuse(value: object) -> None:
         if known in HINTS:
             what, hint = HINTS[known]
             raise UnstorableError(f"{what} can't be stored", hint=hint)
-    what = refusal(value)
-    if what is None and isinstance(value, Iterator) and not isinstance(value, type):
-        what = "an iterator"
-    if what is not None:
+    iterator = isinstance(value, Iterator)
+    kind = refusal(value) or ("an iterator" if iterator else None)
+    if kind is not None:
+        hint = (
+            "what it gives, such as list(it)," if iterator else "what it was made from, or gives,"
+        )
         raise UnstorableError(
-            f"{what} can't be stored ({class_name(type(value))})",
-            hint="save what it gives, such as list(it), instead" if isinstance(value, Iterator) else "save what it was made from, or what it gives, instead",
+            f"{kind} can't be stored ({class_name(type(value))})", hint=f"save {hint} instead"
         )
 
 
@@ -232,7 +258,6 @@ def codec_of(value: object) -> Codec:
     return load("json" if plain.is_plain(value) else "pickle")
 
 
-@cache
 def codec_name(kind: type) -> str | None:
     """Return the name of the codec that knows a class."""
     own = class_name(kind)
@@ -244,26 +269,31 @@ def codec_name(kind: type) -> str | None:
     return next((FAMILIES[n] for n in names if n in FAMILIES), None)
 
 
-@cache
-def digester(kind: type) -> Callable[[Any, Of], bytes] | None:
+def digester(kind: type) -> Digester | None:
     """Return what gives the hash of a class's values, where a codec knows better than pickling."""
+    if kind not in _digesters:
+        _digesters[kind] = _find_digester(kind)
+    return _digesters[kind]
+
+
+def _find_digester(kind: type) -> Digester | None:
     known = codec_name(kind)
     if known is not None and known not in ("model", "pickle"):
         return load(known).digest
-    if any(class_name(base) == "numpy.generic" for base in kind.__mro__):
-        from linea.values.arrays import scalar_digest
-
-        return scalar_digest
-    if any(class_name(base) == "numpy.dtype" for base in kind.__mro__):
-        from linea.values.arrays import dtype_digest
-
-        return dtype_digest
-    inherited = [EXACT[n] for n in map(class_name, kind.__mro__) if n in EXACT]
-    if inherited and inherited[0] in ("pandas", "array"):
+    bases = [class_name(base) for base in kind.__mro__]
+    for base, function in NUMPY_DIGESTERS.items():
+        if base in bases:
+            return cast(Digester, getattr(importlib.import_module("linea.values.arrays"), function))
+    inherited = next((EXACT[base] for base in bases if base in EXACT), None)
+    if inherited in ("pandas", "array"):
         from linea.values.objects import subclass_digest
 
         return subclass_digest
     return None
+
+
+NUMPY_DIGESTERS = {"numpy.generic": "scalar_digest", "numpy.dtype": "dtype_digest"}
+_digesters: WeakKeyDictionary[type, Digester | None] = WeakKeyDictionary()
 
 
 @cache

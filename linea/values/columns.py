@@ -17,7 +17,13 @@ from linea.values.digest import Of, join, number, text_bytes
 ROWS = 1 << 15
 """Rows taken at a time: a block stays in the processor's cache."""
 
-NAMES = {"halffloat": "float16", "float": "float32", "double": "float64", "date32[day]": "date32", "date64[ms]": "date64"}
+NAMES = {
+    "halffloat": "float16",
+    "float": "float32",
+    "double": "float64",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
 
 
 def column_hash(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> bytes:
@@ -29,7 +35,7 @@ def column_hash(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> bytes:
 
 
 def numpy_column_hash(values: np.ndarray[Any, Any]) -> bytes:
-    """Return the hash of a column of numpy numbers, the same as of the Arrow column without nulls."""
+    """Return the hash of a column of numpy numbers: that of the Arrow column without nulls."""
     column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
     for start in range(0, len(values), ROWS):
         column.numbers(values[start : start + ROWS])
@@ -61,7 +67,11 @@ def logical(type: pa.DataType) -> pa.DataType:
     if kinds.is_binary(type) or kinds.is_binary_view(type):
         return pa.large_binary()
     if kinds.is_decimal(type):
-        return pa.decimal128(type.precision, type.scale) if type.precision <= 38 else pa.decimal256(type.precision, type.scale)
+        return (
+            pa.decimal128(type.precision, type.scale)
+            if type.precision <= 38
+            else pa.decimal256(type.precision, type.scale)
+        )
     return type
 
 
@@ -139,15 +149,15 @@ class Column:
         """Count rows; their validity is kept from the first null on, with what came before it."""
         if nulls and not self.nulls:
             for start in range(0, self.count, ROWS):
-                self.validity.update(_ONES[: min(ROWS, self.count - start)])
+                self.validity.update(_ONES[: min(ROWS, self.count - start)].data)
         self.count += count
         self.nulls += nulls
         if self.nulls:
             if nulls and valid is not None:
-                self.validity.update(np.ascontiguousarray(valid).view(np.uint8))
+                self.validity.update(np.ascontiguousarray(valid).view(np.uint8).data)
             else:
                 for start in range(0, count, ROWS):
-                    self.validity.update(_ONES[: min(ROWS, count - start)])
+                    self.validity.update(_ONES[: min(ROWS, count - start)].data)
 
     def _validity(self, array: pa.Array) -> np.ndarray[Any, Any] | None:
         """Count an array's rows and return which are valid, or None where all are."""
@@ -166,11 +176,19 @@ class Column:
         else:
             width = kind.bit_width // 8
             dtype = _DTYPES.get(str(kind)) or np.dtype(f"V{width}")
-            values = np.frombuffer(array.buffers()[1], dtype=np.uint8)[array.offset * width : (array.offset + len(array)) * width]
+            values = np.frombuffer(array.buffers()[1], dtype=np.uint8)[
+                array.offset * width : (array.offset + len(array)) * width
+            ]
             values = values.view(dtype) if width else values
         self.numbers(values, valid, counted=True)
 
-    def numbers(self, values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any] | None = None, *, counted: bool = False) -> None:
+    def numbers(
+        self,
+        values: np.ndarray[Any, Any],
+        valid: np.ndarray[Any, Any] | None = None,
+        *,
+        counted: bool = False,
+    ) -> None:
         """Add a block of fixed-width values; those of null rows count as zeros."""
         if not counted:
             self.rows(len(values), 0, None)
@@ -178,17 +196,22 @@ class Column:
             values = np.ascontiguousarray(values)
         if valid is not None:
             values = _zeroed(values, valid)
-        self.data.update(canonical(values))
+        self.data.update(canonical(values).data)
 
     def _texts(self, array: pa.Array) -> None:
         valid = self._validity(array)
         offsets, data = _offsets(array)
         if valid is not None and _hidden(offsets, valid):
-            empty = "" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else b""
+            empty = (
+                ""
+                if pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+                else b""
+            )
             offsets, data = _offsets(pc.fill_null(array, pa.scalar(empty, array.type)))
         for start in range(0, len(array), ROWS):
             piece = offsets[start : start + ROWS + 1]
-            self.lengths.update(np.subtract(piece[1:], piece[:-1]).astype(np.uint32, copy=False))
+            lengths = np.subtract(piece[1:], piece[:-1]).astype(np.uint32, copy=False)
+            self.lengths.update(lengths.data)
         self.bytes += int(offsets[-1] - offsets[0])
         if data is not None:
             self.data.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
@@ -201,15 +224,19 @@ class Column:
         else:
             offsets = array.offsets.to_numpy()
             lengths = np.subtract(offsets[1:], offsets[:-1])
-        self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)))
+        self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)).data)
         self.kids[0].update(array.flatten())
 
     def _maps(self, array: pa.Array) -> None:
         # keys and items ignore the offset of a slice: a copy has none.
         array = array.take(pa.array(np.arange(len(array))))
         self._validity(array)
-        offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)[: len(array) + 1] if len(array) else np.zeros(1, np.int32)
-        self.lengths.update(np.subtract(offsets[1:], offsets[:-1]).astype(np.uint32))
+        offsets = (
+            np.frombuffer(array.buffers()[1], dtype=np.int32)[: len(array) + 1]
+            if len(array)
+            else np.zeros(1, np.int32)
+        )
+        self.lengths.update(np.subtract(offsets[1:], offsets[:-1]).astype(np.uint32).data)
         size = int(offsets[-1] - offsets[0])
         for kid, values in zip(self.kids, (array.keys, array.items), strict=True):
             kid.update(values.slice(int(offsets[0]), size))
@@ -257,15 +284,23 @@ class Column:
 
 
 _ONES = np.ones(ROWS, dtype=np.uint8)
-_DTYPES = {
-    "halffloat": np.dtype("<f2"), "float": np.dtype("<f4"), "double": np.dtype("<f8"),
-    **{f"{sign}int{width}": np.dtype(f"<{sign or 'i'}{width // 8}") for sign in ("", "u") for width in (8, 16, 32, 64)},
-}  # fmt: skip
+_FLOATS = {"halffloat": "<f2", "float": "<f4", "double": "<f8"}
+_INTEGERS = {
+    f"{sign}int{width}": f"<{sign or 'i'}{width // 8}"
+    for sign in ("", "u")
+    for width in (8, 16, 32, 64)
+}
+_DTYPES = {arrow: np.dtype(spelled) for arrow, spelled in {**_FLOATS, **_INTEGERS}.items()}
 
 
 def _is_list(type: pa.DataType) -> bool:
     kinds = pa.types
-    return bool(kinds.is_list(type) or kinds.is_large_list(type) or kinds.is_list_view(type) or kinds.is_large_list_view(type))
+    return bool(
+        kinds.is_list(type)
+        or kinds.is_large_list(type)
+        or kinds.is_list_view(type)
+        or kinds.is_large_list_view(type)
+    )
 
 
 def bits(buffer: pa.Buffer, offset: int, count: int) -> np.ndarray[Any, Any]:
@@ -278,12 +313,11 @@ def bits(buffer: pa.Buffer, offset: int, count: int) -> np.ndarray[Any, Any]:
 def _zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return a copy with zeros where `valid` is 0, whatever bits were there."""
     width = values.dtype.itemsize
-    whole = valid.view(bool)
     if width in (1, 2, 4, 8):
-        words = values.view(f"u{width}")
-        return (words * valid.view(np.uint8)).view(values.dtype)
+        words: np.ndarray[Any, Any] = values.view(f"u{width}") * valid.view(np.uint8)
+        return words.view(values.dtype)
     copy = values.copy()
-    copy[~whole] = np.zeros((), values.dtype)
+    copy[~valid.view(bool)] = np.zeros((), values.dtype)
     return copy
 
 
@@ -303,5 +337,9 @@ def _hidden(offsets: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bool:
 
 
 def _extension_name(type: Any) -> bytes:
-    extra = type.__arrow_ext_serialize__() if hasattr(type, "__arrow_ext_serialize__") else str(type).encode()
+    extra = (
+        type.__arrow_ext_serialize__()
+        if hasattr(type, "__arrow_ext_serialize__")
+        else str(type).encode()
+    )
     return b"extension:" + text_bytes(type.extension_name) + b":" + extra

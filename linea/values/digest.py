@@ -5,9 +5,11 @@ The algorithm is written down in `docs/values-format.md`, with test vectors.
 
 from __future__ import annotations
 
+import bisect
 import copyreg
 import datetime
 import decimal
+import dis
 import enum
 import io
 import struct
@@ -15,7 +17,7 @@ import sys
 import types
 import uuid
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -214,7 +216,7 @@ class Walk:
             return b"^" + number(len(self._stack) - depth)
         entangled = self._entangled.get(key)
         if entangled is not None:
-            # Part of a cycle that is still open: without this, its paths would be walked one by one.
+            # In a cycle that is still open: without this, its paths would be walked one by one.
             self._lowest = 0
             return b"@" + number(self._count - entangled[1])
         return self._visit(value, key)
@@ -243,12 +245,13 @@ class Walk:
         return code
 
     def _compute(self, value: object) -> bytes:
-        handler = HANDLERS.get(type(value))
+        kind: type = type(value)
+        handler = HANDLERS.get(kind)
         if handler is not None:
             return handler(self, value)
         from linea.values import codec
 
-        found = codec.digester(type(value))
+        found = codec.digester(kind)
         if found is not None:
             return found(value, self.of)
         if isinstance(value, enum.Enum):
@@ -306,10 +309,15 @@ class Walk:
         kind = type(value)
         reduced = self._reduce(value)
         if isinstance(reduced, str):
-            return join("global", text_bytes(str(getattr(value, "__module__", None) or kind.__module__)), text_bytes(reduced))
+            return join(
+                "global",
+                text_bytes(str(getattr(value, "__module__", None) or kind.__module__)),
+                text_bytes(reduced),
+            )
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
             raise self._unstorable(value, "it can't be pickled")
-        function, arguments, state, listed, pairs, setter = (*reduced, *(None,) * (6 - len(reduced)))
+        missing = (None,) * (6 - len(reduced))
+        function, arguments, state, listed, pairs, setter = reduced + missing
         return join(
             "object",
             self.of(function),
@@ -377,20 +385,38 @@ class Walk:
         )
 
     def code(self, value: types.CodeType) -> bytes:
-        """Return a code object's code: where it was written doesn't count."""
+        """Return a code object's code: where it was written doesn't count.
+
+        The compiler calls `np.zeros(2)` one way where it has seen `import numpy as np` in the same
+        piece of source and another way where it hasn't, so instructions are taken without what
+        those ways differ in, and jumps by the number of the instruction they lead to.
+        """
         return join(
             "code",
-            value.co_code,
+            self.of(tuple(self._instructions(value))),
             number(value.co_flags),
             number(value.co_argcount),
             number(value.co_posonlyargcount),
             number(value.co_kwonlyargcount),
-            self.of(value.co_consts),
-            self.of(value.co_names),
             self.of(value.co_varnames),
             self.of(value.co_freevars),
             self.of(value.co_cellvars),
         )
+
+    def _instructions(self, value: types.CodeType) -> Iterator[object]:
+        kept = [i for i in dis.get_instructions(value) if i.opname not in _FORMAL]
+        places = [i.offset for i in kept]
+        for instruction in kept:
+            name = "LOAD_ATTR" if instruction.opname == "LOAD_METHOD" else instruction.opname
+            yield name
+            if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+                yield bisect.bisect_left(places, instruction.argval)
+            elif instruction.arg is not None:
+                yield instruction.argval
+
+
+_FORMAL = frozenset({"CACHE", "NOP", "PRECALL", "PUSH_NULL", "RESUME"})
+"""Instructions that say how a call is prepared, not what is done."""
 
 
 def importable(value: Any) -> bool:
@@ -405,8 +431,13 @@ def importable(value: Any) -> bool:
 
 
 def _global_names(code: types.CodeType) -> set[str]:
+    """Give the names that `code` looks up as globals; attributes aren't among them."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in _GLOBAL_LOADS}
     inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_global_names, inner))
+    return found.union(*map(_global_names, inner))
+
+
+_GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 
 def _cell(cell: Any) -> object:
@@ -466,14 +497,6 @@ def _set(tag: str) -> Callable[[Walk, Any], bytes]:
     return digest
 
 
-def _zone(zone: Any) -> bytes:
-    """Return the code of a time zone that has a name or a fixed offset."""
-    kind = class_name(type(zone))
-    if kind in ("zoneinfo.ZoneInfo", "backports.zoneinfo.ZoneInfo") and zone.key:
-        return text_bytes("zone:" + zone.key)
-    return b""
-
-
 def _time(tag: str) -> Callable[[Walk, Any], bytes]:
     def digest(walk: Walk, value: Any) -> bytes:
         zone = walk.of(value.tzinfo)
@@ -491,7 +514,11 @@ def _zoneinfo(walk: Walk, value: Any) -> bytes:
 
 def _timezone(_: Walk, value: datetime.timezone) -> bytes:
     offset = value.utcoffset(None)
-    return join("offset", str(offset // datetime.timedelta(microseconds=1)).encode(), text_bytes(value.tzname(None)))
+    return join(
+        "offset",
+        str(offset // datetime.timedelta(microseconds=1)).encode(),
+        text_bytes(value.tzname(None)),
+    )
 
 
 def _plain(tag: str, show: Callable[[Any], str]) -> Callable[[Walk, Any], bytes]:
@@ -534,12 +561,20 @@ HANDLERS: dict[type, Callable[[Walk, Any], bytes]] = {
     types.MethodWrapperType: _bound,
     types.ModuleType: _plain("module", lambda module: module.__name__),
     types.MappingProxyType: lambda walk, value: join("mappingproxy", *walk.mapping(value)),
-    types.WrapperDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
-    types.MethodDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
-    types.ClassMethodDescriptorType: lambda walk, value: join("slot", walk.of(value.__objclass__), text_bytes(value.__name__)),
+    types.WrapperDescriptorType: lambda walk, value: join(
+        "slot", walk.of(value.__objclass__), text_bytes(value.__name__)
+    ),
+    types.MethodDescriptorType: lambda walk, value: join(
+        "slot", walk.of(value.__objclass__), text_bytes(value.__name__)
+    ),
+    types.ClassMethodDescriptorType: lambda walk, value: join(
+        "slot", walk.of(value.__objclass__), text_bytes(value.__name__)
+    ),
     staticmethod: lambda walk, value: join("staticmethod", walk.of(value.__func__)),
     classmethod: lambda walk, value: join("classmethod", walk.of(value.__func__)),
-    property: lambda walk, value: join("property", *map(walk.of, (value.fget, value.fset, value.fdel))),
+    property: lambda walk, value: join(
+        "property", *map(walk.of, (value.fget, value.fset, value.fdel))
+    ),
     type({}.keys()): lambda walk, value: join("dict_keys", *walk.items(list(value))),
     type({}.values()): lambda walk, value: join("dict_values", *walk.items(list(value))),
     type({}.items()): lambda walk, value: join("dict_items", *walk.items(list(value))),

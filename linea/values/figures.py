@@ -1,10 +1,11 @@
-"""Pictures ⇄ PNG beside what they were drawn from: matplotlib figures, images, charts with a spec."""
+"""Figures, images and charts ⇄ a picture beside what it was drawn from."""
 
 from __future__ import annotations
 
 import copyreg
 import io
 import json
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,8 @@ def figure_pickle(value: Any) -> bytes:
         Pickler(out, protocol=PROTOCOL).dump(value)
     except Exception as error:
         raise UnstorableError(
-            f"the figure can't be pickled: {error}", hint="save it as a picture: figure.savefig(path)"
+            f"the figure can't be pickled: {error}",
+            hint="save it as a picture: figure.savefig(path)",
         ) from error
     return out.getvalue()
 
@@ -52,12 +54,27 @@ def _is(value: Any, base: str) -> bool:
 
 def figure_of(value: Any) -> Any:
     """Return the figure that a figure or an axes belongs to."""
-    return value if _is(value, "matplotlib.figure.Figure") else value.get_figure(root=True) if _takes_root(value) else value.figure
+    return (
+        value
+        if _is(value, "matplotlib.figure.Figure")
+        else value.get_figure(root=True)
+        if _takes_root(value)
+        else value.figure
+    )
 
 
 def _takes_root(value: Any) -> bool:
     code = getattr(value.get_figure, "__code__", None)
     return code is not None and "root" in code.co_varnames
+
+
+def _drawn(figure: Any) -> Any:
+    """Return the figure after a drawing, which settles its limits and ticks."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).draw()
+    return figure
 
 
 def render(figure: Any) -> bytes:
@@ -71,7 +88,16 @@ def render(figure: Any) -> bytes:
     return out.getvalue()
 
 
-LINE = ("color", "linestyle", "linewidth", "drawstyle", "marker", "markersize", "markerfacecolor", "markeredgecolor")
+LINE = (
+    "color",
+    "linestyle",
+    "linewidth",
+    "drawstyle",
+    "marker",
+    "markersize",
+    "markerfacecolor",
+    "markeredgecolor",
+)
 PATCH = ("facecolor", "edgecolor", "linewidth", "linestyle", "hatch", "fill")
 COLLECTION = ("facecolor", "edgecolor", "linewidth", "offsets", "array", "hatch")
 TEXT = ("text", "color", "fontsize", "rotation", "position")
@@ -83,7 +109,17 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "matplotlib.collections.Collection": COLLECTION,
     "matplotlib.text.Text": TEXT,
     "matplotlib.image._ImageBase": PIXELS,
-    "matplotlib.axes._base._AxesBase": ("xlim", "ylim", "zlim", "xscale", "yscale", "zscale", "aspect", "facecolor", "axisbelow"),
+    "matplotlib.axes._base._AxesBase": (
+        "xlim",
+        "ylim",
+        "zlim",
+        "xscale",
+        "yscale",
+        "zscale",
+        "aspect",
+        "facecolor",
+        "axisbelow",
+    ),
     "matplotlib.axis.Axis": (),
     "matplotlib.figure.FigureBase": ("size_inches", "facecolor"),
     "matplotlib.table.Table": (),
@@ -94,7 +130,9 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 """What of an artist is its content: what is drawn, not where the layout put it."""
 
-LAYOUT = frozenset({"matplotlib.axis.Tick", "matplotlib.offsetbox.OffsetBox", "matplotlib.spines.Spine"})
+LAYOUT = frozenset(
+    {"matplotlib.axis.Tick", "matplotlib.offsetbox.OffsetBox", "matplotlib.spines.Spine"}
+)
 """Artists that the library makes by itself when it draws."""
 
 
@@ -114,7 +152,9 @@ def _artists(artist: Any) -> Iterator[Any]:
         yield artist.label
         return
     for child in artist.get_children():
-        if not any(_is(child, layout) for layout in LAYOUT) or _is(child, "matplotlib.legend.Legend"):
+        if not any(_is(child, layout) for layout in LAYOUT) or _is(
+            child, "matplotlib.legend.Legend"
+        ):
             yield from _artists(child)
 
 
@@ -125,7 +165,11 @@ def _label(artist: Any) -> str:
 
 def _facts(artist: Any, of: Of) -> Iterator[bytes]:
     yield b"1" if artist.get_visible() else b"0"
-    yield of(artist.get_alpha() if not isinstance(artist.get_alpha(), np.ndarray) else artist.get_alpha().tolist())
+    yield of(
+        artist.get_alpha()
+        if not isinstance(artist.get_alpha(), np.ndarray)
+        else artist.get_alpha().tolist()
+    )
     for base in map(class_name, type(artist).__mro__):
         for fact in SHOWN.get(base, ()):
             getter = getattr(artist, f"get_{fact}", None)
@@ -152,10 +196,19 @@ def _ticks(axis: Any, of: Of) -> Iterator[bytes]:
     """Yield ticks that the user set; those that the library chose follow from the limits."""
     locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
     for part, member in ((locator, "locs"), (formatter, "seq"), (formatter, "fmt")):
-        if type(part).__name__.startswith(("Fixed", "Func", "FormatStr", "StrMethod", "StrCategory")):
+        if type(part).__name__.startswith(
+            ("Fixed", "Func", "FormatStr", "StrMethod", "StrCategory")
+        ):
             found = getattr(part, member, None)
             if found is not None:
-                yield _fact([str(x) for x in found] if member == "seq" else found if isinstance(found, str) else np.asarray(found, dtype=float), of)
+                yield _fact(
+                    [str(x) for x in found]
+                    if member == "seq"
+                    else found
+                    if isinstance(found, str)
+                    else np.asarray(found, dtype=float),
+                    of,
+                )
     units = getattr(getattr(axis, "units", None), "_mapping", None)
     if units:
         yield of([str(key) for key in units])
@@ -177,16 +230,37 @@ def _fact(value: Any, of: Of) -> bytes:
         value = value.item()
     if isinstance(value, str | int | float | bool | None):
         return of(value)
-    return text_bytes(str(value) if type(value).__repr__ is not object.__repr__ else type(value).__name__)
+    # A default repr holds an address.
+    named = "__repr__" in vars(type(value)) or "__str__" in vars(type(value))
+    return text_bytes(str(value) if named else type(value).__name__)
 
 
 def data_of(figure: Any) -> dict[str, Any]:
     """Return the plotted lines, points and texts of a figure as plain data."""
     axes = []
     for ax in figure.axes:
-        lines = [{"label": _label(line), "x": _numbers(line.get_xdata(orig=False)), "y": _numbers(line.get_ydata(orig=False))} for line in ax.lines]
-        points = [{"label": _label(c), "xy": np.ma.filled(c.get_offsets(), np.nan).tolist()} for c in ax.collections if len(c.get_offsets()) > 1]
-        axes.append({"title": ax.get_title(), "x": ax.get_xlabel(), "y": ax.get_ylabel(), "lines": lines, "points": points})
+        lines = [
+            {
+                "label": _label(line),
+                "x": _numbers(line.get_xdata(orig=False)),
+                "y": _numbers(line.get_ydata(orig=False)),
+            }
+            for line in ax.lines
+        ]
+        points = [
+            {"label": _label(c), "xy": np.ma.filled(c.get_offsets(), np.nan).tolist()}
+            for c in ax.collections
+            if len(c.get_offsets()) > 1
+        ]
+        axes.append(
+            {
+                "title": ax.get_title(),
+                "x": ax.get_xlabel(),
+                "y": ax.get_ylabel(),
+                "lines": lines,
+                "points": points,
+            }
+        )
     return {"axes": axes}
 
 
@@ -199,21 +273,23 @@ class FigureCodec:
     """matplotlib's figures and axes: a PNG, the plotted data, and the figure itself as a pickle."""
 
     def digest(self, value: Any, of: Of) -> bytes:
-        return self._hash(value, unpickle(figure_pickle(value)), of)
+        return self._hash(value, pickle.loads(figure_pickle(value)), of)
 
     def _hash(self, value: Any, copy: Any, of: Of) -> bytes:
         figure = figure_of(copy)
-        raw = figure_hash(figure, of)
+        raw = figure_hash(_drawn(figure), of)
         if copy is figure:
             return raw
-        return join("axes", raw, str(figure.axes.index(copy) if copy in figure.axes else -1).encode())
+        return join(
+            "axes", raw, str(figure.axes.index(copy) if copy in figure.axes else -1).encode()
+        )
 
     def encode(self, value: Any) -> Encoded:
         from linea.values.digest import Walk
 
         source = figure_pickle(value)
         # Drawing changes a figure (layout, limits, ticks): a copy is drawn.
-        copy = unpickle(source)
+        copy = pickle.loads(source)
         raw = self._hash(value, copy, Walk().of)
         figure = figure_of(copy)
         titles = [t for t in (ax.get_title() for ax in figure.axes) if t]
@@ -237,15 +313,17 @@ class FigureCodec:
         )
 
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
-        return unpickle(read("figure.pkl"))
+        return unpickle(read("figure.pkl"), record)
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         if format == "pkl":
             return {f"{stem}.pkl": read("figure.pkl")}
         if format in (None, "png"):
             return {f"{stem}.png": read("figure.png")}
         out = io.BytesIO()
-        figure_of(unpickle(read("figure.pkl"))).savefig(out, format=format)
+        figure_of(unpickle(read("figure.pkl"), record)).savefig(out, format=format)
         return {f"{stem}.{format}": out.getvalue()}
 
 
@@ -259,7 +337,9 @@ class ImageCodec:
 
     def digest(self, value: Any, of: Of) -> bytes:
         palette = value.getpalette("RGBA") if value.mode in ("P", "PA") else None
-        return join("image", value.mode.encode(), str(value.size).encode(), value.tobytes(), of(palette))
+        return join(
+            "image", value.mode.encode(), str(value.size).encode(), value.tobytes(), of(palette)
+        )
 
     def encode(self, value: Any) -> Encoded:
         from linea.values.digest import Walk
@@ -283,7 +363,9 @@ class ImageCodec:
             value,
             kind="image",
             codec="image",
-            parts={"image.png": png} if png is not None else {"pixels.zst": zstandard.compress(value.tobytes(), 1)},
+            parts={"image.png": png}
+            if png is not None
+            else {"pixels.zst": zstandard.compress(value.tobytes(), 1)},
             text=f"{value.mode} image {value.size[0]} × {value.size[1]}",
             summary={"shape": list(value.size), "mode": value.mode},
             details=details,
@@ -299,18 +381,26 @@ class ImageCodec:
             with Image.open(io.BytesIO(read("image.png"))) as opened:
                 image = opened.copy()
             # A plain image, whatever file it once came from.
-            image = Image.frombytes(image.mode, image.size, image.tobytes()) if image.mode == details["mode"] else image.convert(details["mode"])
+            image = (
+                Image.frombytes(image.mode, image.size, image.tobytes())
+                if image.mode == details["mode"]
+                else image.convert(details["mode"])
+            )
         else:
             import zstandard
 
-            image = Image.frombytes(details["mode"], tuple(details["size"]), zstandard.decompress(read("pixels.zst")))
+            image = Image.frombytes(
+                details["mode"], tuple(details["size"]), zstandard.decompress(read("pixels.zst"))
+            )
             if "palette" in details:
                 mode, colours = details["palette"]
                 image.putpalette(bytes(colours), mode)
         image.info.update(plain.from_json(details["info"]))
         return image
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         from PIL import Image
 
         if format in (None, "png") and record.parts[0].path == "image.png":
@@ -318,7 +408,11 @@ class ImageCodec:
         image: Any = self.decode(record, read)
         assert isinstance(image, Image.Image)
         if format in (None, "png"):
-            return {f"{stem}.png": _png(image if image.mode in (*PNG_MODES, "P", "I;16") else image.convert("RGB"))}
+            return {
+                f"{stem}.png": _png(
+                    image if image.mode in (*PNG_MODES, "P", "I;16") else image.convert("RGB")
+                )
+            }
         out = io.BytesIO()
         image.save(out, format={"jpg": "jpeg", "tif": "tiff"}.get(str(format), format))
         return {f"{stem}.{format}": out.getvalue()}
@@ -368,7 +462,9 @@ class ChartCodec:
 
         return altair.Chart.from_json(text)
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {f"{stem}.json": read("chart.json")}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -56,7 +56,10 @@ def walk(folder: Path) -> Tree:
             elif path.is_file():
                 files.append(Entry(inner, path))
             else:
-                raise UnstorableError(f"{path} is neither a file nor a folder", hint="remove it, or save the files one by one")
+                raise UnstorableError(
+                    f"{path} is neither a file nor a folder",
+                    hint="remove it, or save the files one by one",
+                )
 
     visit(folder, "", frozenset())
     return Tree(tuple(files), tuple(empty))
@@ -87,7 +90,10 @@ def encode_path(path: Path) -> Encoded:
 def _encode_folder(path: Path) -> Encoded:
     tree = walk(path)
     parts = {f"files/{index}": _read(entry.path) for index, entry in enumerate(tree.files)}
-    hashed = ((entry.name, xxhash.xxh3_128_digest(parts[f"files/{i}"])) for i, entry in enumerate(tree.files))
+    hashed = (
+        (entry.name, xxhash.xxh3_128_digest(parts[f"files/{i}"]))
+        for i, entry in enumerate(tree.files)
+    )
     label = path.resolve().name
     total = sum(map(len, parts.values()))
     return codec.build(
@@ -101,12 +107,20 @@ def _encode_folder(path: Path) -> Encoded:
         details={
             "name": label,
             "files": [
-                {"name": entry.name, "part": f"files/{index}", "executable": _executable(entry.path)}
+                {
+                    "name": entry.name,
+                    "part": f"files/{index}",
+                    "executable": _executable(entry.path),
+                }
                 for index, entry in enumerate(tree.files)
             ],
             "empty": list(tree.empty),
         },
-        preview=text_preview("\n".join(f"{len(parts[f'files/{i}']):>12,}  {e.name}" for i, e in enumerate(tree.files))),
+        preview=text_preview(
+            "\n".join(
+                f"{len(parts[f'files/{i}']):>12,}  {e.name}" for i, e in enumerate(tree.files)
+            )
+        ),
     )
 
 
@@ -151,7 +165,9 @@ class FileCodec:
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         return read("content")
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {safe(record.details["name"]): read("content")}
 
 
@@ -167,9 +183,14 @@ class FolderCodec:
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         return {entry["name"]: read(entry["part"]) for entry in record.details["files"]}
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         label = safe(record.details["name"])
-        return {f"{label}/{safe(entry['name'])}": read(entry["part"]) for entry in record.details["files"]}
+        return {
+            f"{label}/{safe(entry['name'])}": read(entry["part"])
+            for entry in record.details["files"]
+        }
 
 
 FILE, FOLDER = FileCodec(), FolderCodec()
@@ -231,7 +252,7 @@ def _json(path: Path) -> list[object]:
     return [from_json(data), data]
 
 
-READERS = {
+READERS: Mapping[str, Callable[[Path], list[object]]] = {
     ".parquet": _parquet,
     ".feather": _feather,
     ".arrow": _feather,

@@ -16,7 +16,11 @@ class ModelCodec(PickleCodec):
 
     def text(self, value: Any) -> str:
         own = " ".join(show(value).split())
-        return own if len(own) <= 80 else f"{type(value).__name__}({len(self.summary(value)['params'])} parameters)"
+        return (
+            own
+            if len(own) <= 80
+            else f"{type(value).__name__}({len(self.summary(value)['params'])} parameters)"
+        )
 
     def summary(self, value: Any) -> dict[str, Any]:
         return {"class": type(value).__name__, "params": parameters(value)}
@@ -30,7 +34,9 @@ def parameters(model: Any) -> dict[str, Any]:
         return {}
     plain = (bool, int, float, str, type(None))
     finite = {
-        key: value if type(value) in plain and value == value and abs(_size(value)) != float("inf") else show(value)[:200]
+        key: value
+        if type(value) in plain and value == value and abs(_size(value)) != float("inf")
+        else show(value)[:200]
         for key, value in found.items()
     }
     return {str(key): finite[key] for key in sorted(finite, key=str)}

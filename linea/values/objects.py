@@ -6,7 +6,7 @@ import io
 import pickle as stdlib
 from typing import Any
 
-from linea.errors import UnstorableError
+from linea.errors import UnstorableError, UntrustedError
 from linea.model import Encoded, ReadPart, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, class_name, finish, join, of_value
@@ -30,8 +30,13 @@ def pickle(value: object) -> bytes:
     return out.getvalue()
 
 
-def unpickle(data: bytes) -> Any:
-    """Return the value of a pickle. This runs what the pickle says: only for trusted bytes."""
+def unpickle(data: bytes, record: ValueRecord) -> Any:
+    """Return the value of a pickled part. This runs what the pickle says.
+
+    The record must have said that it holds pickles: that is what trust was asked for.
+    """
+    if not record.pickled:
+        raise UntrustedError("the record of this value hides that it holds a pickle")
     return stdlib.loads(data)
 
 
@@ -61,7 +66,9 @@ class PickleCodec:
         """Return the one line that says what the object is."""
         own = " ".join(show(value).split())
         if own.startswith("<") or len(own) > 80:
-            return type(value).__qualname__ + (f" of {len(value):,}" if isinstance(value, list | dict | tuple | set) else "")
+            return type(value).__qualname__ + (
+                f" of {len(value):,}" if isinstance(value, list | dict | tuple | set) else ""
+            )
         return own
 
     def summary(self, value: Any) -> dict[str, Any]:
@@ -83,9 +90,11 @@ class PickleCodec:
         )
 
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
-        return unpickle(read("value.pkl"))
+        return unpickle(read("value.pkl"), record)
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {f"{stem}.pkl": read("value.pkl")}
 
 

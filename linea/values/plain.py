@@ -120,7 +120,9 @@ def _sequence(tag: str) -> Callable[[Any, int], Any]:
 
 
 def _set(tag: str) -> Callable[[Any, int], Any]:
-    return lambda value, depth: _tagged(tag, [to_json(item, depth) for item in sorted(value, key=of_value)])
+    return lambda value, depth: _tagged(
+        tag, [to_json(item, depth) for item in sorted(value, key=of_value)]
+    )
 
 
 def _time(tag: str) -> Callable[[Any, int], Any]:
@@ -149,13 +151,19 @@ def _zone(value: ZoneInfo, _: int) -> Any:
 def _numpy(value: Any) -> Any:
     import numpy as np
 
-    if not isinstance(value, np.generic) or value.dtype.hasobject or type(value) is not value.dtype.type:
+    if (
+        not isinstance(value, np.generic)
+        or value.dtype.hasobject
+        or type(value) is not value.dtype.type
+    ):
         raise NotPlain
     if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         return _tagged("numpy", to_json(value.item()), dtype=value.dtype.str)
     if value.dtype.kind in "mMcSU":
         little = value.dtype.newbyteorder("<")
-        return _tagged("numpy", _base64(np.asarray(value).astype(little).tobytes()), dtype=little.str, raw=True)
+        return _tagged(
+            "numpy", _base64(np.asarray(value).astype(little).tobytes()), dtype=little.str, raw=True
+        )
     raise NotPlain
 
 
@@ -179,7 +187,9 @@ WRITERS: Mapping[type, Callable[[Any, int], Any]] = {
     decimal.Decimal: lambda value, _: _tagged("decimal", str(value)),
     uuid.UUID: lambda value, _: _tagged("uuid", str(value)),
     range: lambda v, _: _tagged("range", [v.start, v.stop, v.step]),
-    slice: lambda v, depth: _tagged("slice", [to_json(x, depth) for x in (v.start, v.stop, v.step)]),
+    slice: lambda v, depth: _tagged(
+        "slice", [to_json(x, depth) for x in (v.start, v.stop, v.step)]
+    ),
     PosixPath: lambda value, _: _tagged("path", _text(str(value))),
     PurePosixPath: lambda value, _: _tagged("posix-path", _text(str(value))),
     PureWindowsPath: lambda value, _: _tagged("windows-path", _text(str(value))),
@@ -207,7 +217,7 @@ def _read_timezone(data: Any) -> datetime.timezone:
     offset = datetime.timedelta(microseconds=data["v"])
     if "name" in data:
         return datetime.timezone(offset, data["name"])
-    return datetime.timezone(offset) if offset else datetime.timezone.utc
+    return datetime.timezone(offset) if offset else datetime.UTC
 
 
 def _read_numpy(data: Any) -> Any:
@@ -280,7 +290,9 @@ class JsonCodec:
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         return from_json(json.loads(read("value.json")))
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {f"{stem}.json": read("value.json")}
 
 
@@ -297,7 +309,8 @@ class TextCodec:
             kind="text",
             codec="text",
             parts={"value.txt": value.encode("utf-8", "surrogatepass")},
-            text=f"text, {count(len(value), 'character')}" + (f", {count(lines, 'line')}" if lines > 1 else ""),
+            text=f"text, {count(len(value), 'character')}"
+            + (f", {count(lines, 'line')}" if lines > 1 else ""),
             summary={"length": len(value)},
             preview=text_preview(value),
         )
@@ -305,7 +318,9 @@ class TextCodec:
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
         return read("value.txt").decode("utf-8", "surrogatepass")
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {f"{stem}.{format or 'txt'}": read("value.txt")}
 
 
@@ -330,7 +345,9 @@ class BytesCodec:
         data = read("value.bin")
         return bytearray(data) if record.type == "bytearray" else data
 
-    def export(self, record: ValueRecord, read: ReadPart, stem: str, format: str | None) -> dict[str, bytes]:
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
         return {f"{stem}.{format or 'bin'}": read("value.bin")}
 
 

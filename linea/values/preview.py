@@ -55,7 +55,10 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, more: int = 0)
         if len(lines[0]) + width + 2 > WIDTH - 2:
             lines = [f"{line} …" for line in lines]
             break
-        lines = [f"{line}{'  ' if line else ''}{cell:>{width}}" for line, cell in zip(lines, column, strict=True)]
+        lines = [
+            f"{line}{'  ' if line else ''}{cell:>{width}}"
+            for line, cell in zip(lines, column, strict=True)
+        ]
     if more:
         lines.append(f"… {more:,} more rows")
     return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""Hashes of pandas' tables, columns and indexes: those of the Arrow data with the same values."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from linea.values.arrays import ndarray_hash
+from linea.values.columns import ROWS, Column, column_hash, masked_column_hash, numpy_column_hash
+from linea.values.digest import Of, finish, join, number, text_bytes
+from linea.values.ipc import chunked, one
+from linea.values.tables import label_bytes, series_hash, table_hash
+
+
+def pandas_hash(value: Any, of: Of) -> tuple[bytes, list[bytes]]:
+    """Return the hash of a pandas value, and those of its columns."""
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        hashes = [array_hash(bare(value.iloc[:, i].array), of) for i in range(value.shape[1])]
+        extras = _extras(value.index, value.attrs, of, value.columns.names)
+        return table_hash(
+            len(value), list(zip(_labels(value.columns), hashes, strict=True)), extras, of
+        ), hashes
+    if isinstance(value, pd.Series):
+        hashes = [array_hash(bare(value.array), of)]
+        return series_hash(value.name, hashes[0], _extras(value.index, value.attrs, of), of), hashes
+    if isinstance(value, pd.Index):
+        raw = _index_hash(value, of)
+        return raw, [raw]
+    raw = array_hash(value, of)
+    return join("series", b"n", raw, b""), [raw]
+
+
+def _labels(columns: Any) -> list[object]:
+    return list(columns.tolist())
+
+
+def _extras(index: Any, attrs: Any, of: Of, names: Any = ()) -> bytes:
+    """Return what a pandas table has beyond columns, or nothing."""
+    named = any(n is not None for n in names)
+    if is_default(index) and not attrs and not named:
+        return b""
+    return join(
+        "extras",
+        b"" if is_default(index) else _index_hash(index, of),
+        finish(of(dict(attrs))) if attrs else b"",
+        b"".join(number(len(b)) + b for b in (label_bytes(n, of) for n in names)) if named else b"",
+    )
+
+
+def is_default(index: Any) -> bool:
+    """Say whether an index only numbers the rows, in whatever form."""
+    import pandas as pd
+
+    if index.name is not None or index.nlevels != 1:
+        return False
+    if isinstance(index, pd.RangeIndex):
+        return bool(index.start == 0 and index.step == 1) or not len(index)
+    if type(index) is not pd.Index or str(index.dtype) != "int64":
+        return False
+    return bool(np.array_equal(index.to_numpy(), np.arange(len(index))))
+
+
+def _index_hash(index: Any, of: Of) -> bytes:
+    parts: list[bytes] = []
+    for level in range(index.nlevels):
+        values = index.get_level_values(level) if index.nlevels > 1 else index
+        parts += [label_bytes(index.names[level], of), array_hash(bare(values.array), of)]
+    return join("index", *parts)
+
+
+def bare(array: Any) -> Any:
+    """Return the numpy array inside pandas' wrapper of one, anything else as it is."""
+    wrapped = type(array).__name__ in ("NumpyExtensionArray", "PandasArray")
+    return array.to_numpy() if wrapped else array
+
+
+def array_hash(array: Any, of: Of) -> bytes:
+    """Return the hash of a pandas array: that of the Arrow column with the same values."""
+    import pandas as pd
+
+    dtype = array.dtype
+    if isinstance(dtype, np.dtype):
+        return _numpy_hash(np.asarray(array), of)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _categorical_hash(array, of)
+    if isinstance(dtype, pd.SparseDtype):
+        return _numpy_hash(array.to_dense(), of)
+    if isinstance(getattr(array, "_mask", None), np.ndarray):
+        return masked_column_hash(array._data, ~array._mask)
+    arrow = as_arrow(array)
+    if arrow is None:
+        return join("objects", number(len(array)), text_bytes(str(dtype)), of(list(array)))
+    return column_hash(arrow.type, chunked(arrow).chunks, of)
+
+
+def _numpy_hash(values: np.ndarray[Any, Any], of: Of) -> bytes:
+    if values.dtype.kind in "iufb" and values.dtype.itemsize <= 8:
+        return numpy_column_hash(values)
+    arrow = as_arrow(values)
+    if arrow is not None:
+        return column_hash(arrow.type, chunked(arrow).chunks, of)
+    if values.dtype.hasobject:
+        return join("objects", number(len(values)), of(values.tolist()))
+    return join("numpy-column", ndarray_hash(values, of))
+
+
+def _categorical_hash(array: Any, of: Of) -> bytes:
+    categories = as_arrow(bare(array.categories.array))
+    if categories is None:
+        return _numpy_hash(np.asarray(array, dtype=object), of)
+    codes = np.asarray(array.codes)
+    dictionary = one(chunked(categories))
+    column = Column(dictionary.type, of)
+    for start in range(0, len(codes), ROWS):
+        block = codes[start : start + ROWS]
+        column.update(dictionary.take(pa.array(block, mask=block < 0)))
+    return column.finish()
+
+
+def as_arrow(array: Any) -> Any:
+    """Return a pandas or numpy array as Arrow with the same values, or None."""
+    if isinstance(array, np.ndarray):
+        if array.dtype.hasobject:
+            return plain_objects(array)[0]
+        if array.dtype.kind not in "iufbmM" or array.dtype.itemsize > 8:
+            return None
+    try:
+        return (
+            pa.array(array, from_pandas=False) if isinstance(array, np.ndarray) else pa.array(array)
+        )
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        return None
+
+
+ARROW_OF = {
+    str: pa.large_string(),
+    bytes: pa.large_binary(),
+    bool: pa.bool_(),
+    datetime.date: pa.date32(),
+}
+"""Python types of which a column of objects is an Arrow column in disguise."""
+
+
+def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Any, str | None]:
+    """Return objects of one plain type as Arrow, and what stood for nulls.
+
+    The nulls are "" (none), "None", "nan" or "NA", or None where they are mixed.
+    """
+    kinds = set(map(type, values))
+    nulls = {kind for kind in kinds if kind is type(None) or kind.__name__ == "NAType"}
+    if float in kinds and all(v != v for v in values if type(v) is float):
+        nulls.add(float)
+    rest = kinds - nulls
+    if (
+        len(rest) > 1
+        or not (rest <= ARROW_OF.keys())
+        or (not rest and nulls != {type(None)} and kinds)
+    ):
+        return None, None
+    marks = ["None" if kind is type(None) else "nan" if kind is float else "NA" for kind in nulls]
+    mark = marks[0] if len(marks) == 1 else "" if not marks else None
+    arrow_type = ARROW_OF[rest.pop()] if rest else pa.null()
+    try:
+        return pa.array(values, type=arrow_type, from_pandas=True), mark
+    except (UnicodeEncodeError, pa.ArrowException):
+        return None, None  # lone surrogates

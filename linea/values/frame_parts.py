@@ -1,0 +1,312 @@
+"""pandas' columns and indexes ⇄ parts, and forms that say how to put them together again."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from linea.model import ReadPart, ValueRecord
+from linea.values import plain
+from linea.values.arrays import from_npy, to_npy
+from linea.values.digest import class_name
+from linea.values.frame_hash import as_arrow, bare, plain_objects
+from linea.values.ipc import chunked, from_ipc, pack, to_ipc, unpack
+from linea.values.objects import pickle, unpickle
+
+
+class Pack:
+    """The parts and the form of a pandas value in the making."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, bytes] = {}
+        self.pickled = False
+
+    def value(self, value: object, path: str) -> Any:
+        """Return the form of a small value: itself where plain, else a pickled part."""
+        try:
+            return {"json": plain.to_json(value)}
+        except plain.NotPlain:
+            return self._pickle(value, path)
+
+    def index(self, index: Any, path: str) -> Any:
+        """Return the form of an index of rows or columns."""
+        import pandas as pd
+
+        names = self.value(list(index.names), f"{path}-names")
+        if isinstance(index, pd.RangeIndex):
+            return {"range": [index.start, index.stop, index.step], "names": names}
+        if isinstance(index, pd.MultiIndex):
+            levels = [
+                self.index(level.rename(None), f"{path}-level{i}")
+                for i, level in enumerate(index.levels)
+            ]
+            codes = [chunked(pa.array(np.asarray(code))) for code in index.codes]
+            self.parts[f"{path}-codes.arrow"] = to_ipc(codes)
+            return {"levels": levels, "names": names}
+        form: dict[str, Any] = {"names": names, "column": self.columns([bare(index.array)], path)}
+        if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
+            form["freq"] = index.freqstr
+        return form
+
+    def columns(self, arrays: list[Any], path: str = "columns") -> Any:
+        """Return the forms of columns, their Arrow data put into parts."""
+        forms, stored = [], []
+        for position, array in enumerate(arrays):
+            form, arrow = self._column(array, f"{path}/{position}")
+            forms.append(form)
+            if arrow is not None:
+                stored.append(chunked(arrow))
+        self.parts |= pack(stored, path)
+        return forms
+
+    def _column(self, array: Any, path: str) -> tuple[Any, Any]:
+        """Return a column's form, and its Arrow data unless it has parts of its own."""
+        import pandas as pd
+
+        dtype = array.dtype
+        if isinstance(dtype, np.dtype):
+            return self._numpy(np.asarray(array), path)
+        if isinstance(dtype, pd.CategoricalDtype):
+            categories = self.index(array.categories, f"{path}-categories")
+            ordered = bool(dtype.ordered)
+            codes = pa.array(np.asarray(array.codes))
+            return {"categories": categories, "ordered": ordered}, codes
+        if isinstance(dtype, pd.IntervalDtype):
+            sides = {side: self.index(getattr(array, side), f"{path}-{side}") for side in SIDES}
+            return {"interval": array.closed, **sides}, None
+        if isinstance(dtype, pd.SparseDtype):
+            return self._sparse(array, path), None
+        form = _extension_form(dtype)
+        arrow = None if form is None else _extension(array, form)
+        if arrow is None:
+            return self._pickle(array, path), None
+        return form, arrow
+
+    def _numpy(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
+        if values.dtype.hasobject:
+            return self._objects(values, path)
+        arrow = as_arrow(values)
+        if arrow is not None:
+            return {"numpy": values.dtype.str}, arrow
+        self.parts[f"{path}.npy"] = to_npy(values)
+        return {"npy": f"{path}.npy"}, None
+
+    def _objects(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
+        arrow, null = plain_objects(values)
+        if arrow is not None and null is not None:
+            return {"objects": null}, arrow
+        items = values.tolist()
+        try:
+            self.parts[f"{path}.json"] = plain.dump(items)
+        except plain.NotPlain:
+            return {**self._pickle(items, path), "items": True}, None
+        return {"json": f"{path}.json"}, None
+
+    def _sparse(self, array: Any, path: str) -> Any:
+        points = array.sp_index.to_int_index().indices
+        return {
+            "sparse": array.kind,
+            "length": len(array),
+            "fill": self.value(array.fill_value, f"{path}-fill"),
+            "subtype": array.dtype.subtype.str,
+            "values": self.columns([np.asarray(array.sp_values)], f"{path}-values"),
+            "points": self.columns([np.asarray(points)], f"{path}-points"),
+        }
+
+    def _pickle(self, value: object, path: str) -> dict[str, Any]:
+        self.parts[f"{path}.pkl"] = pickle(value)
+        self.pickled = True
+        return {"pickle": f"{path}.pkl"}
+
+
+def _extension(array: Any, form: Any) -> Any:
+    if form["extension"] == "period":
+        return pa.array(array.asi8)
+    if form["extension"] == "datetime":
+        return pa.array(array.asi8, mask=array.isna()).cast(pa.timestamp(array.unit, "UTC"))
+    return as_arrow(array)
+
+
+def _extension_form(dtype: Any) -> dict[str, Any] | None:
+    """Return what says a pandas extension dtype, where linea knows it."""
+    import pandas as pd
+
+    own = type(dtype).__name__
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        zone = _zone_form(dtype.tz)
+        return None if zone is None else {"extension": "datetime", "unit": dtype.unit, "zone": zone}
+    if isinstance(dtype, pd.StringDtype):
+        return {"extension": "string", "storage": dtype.storage, "nan": dtype.na_value is not pd.NA}
+    if isinstance(dtype, pd.PeriodDtype):
+        return {"extension": "period", "dtype": str(dtype)}
+    if isinstance(dtype, pd.ArrowDtype):
+        return {"extension": "arrow"}
+    if own in _MASKED:
+        return {"extension": "masked", "dtype": str(dtype)}
+    return None
+
+
+_WIDTHS = [f"{sign}Int{width}Dtype" for sign in ("", "U") for width in (8, 16, 32, 64)]
+_MASKED = {"BooleanDtype", "Float32Dtype", "Float64Dtype", *_WIDTHS}
+
+
+def _zone_form(zone: Any) -> Any:
+    """Return what says a time zone, its library included, or None."""
+    own = class_name(type(zone))
+    if own == "zoneinfo.ZoneInfo" or type(zone) is datetime.timezone:
+        try:
+            return plain.to_json(zone)
+        except plain.NotPlain:
+            return None
+    if own.startswith("pytz."):
+        return {"pytz": str(zone)} if getattr(zone, "zone", None) else None
+    return None
+
+
+def _read_zone(form: Any) -> Any:
+    if "pytz" in form:
+        import pytz
+
+        return pytz.timezone(form["pytz"])
+    return plain.from_json(form)
+
+
+class Unpack:
+    """A pandas value from its parts and form."""
+
+    def __init__(self, read: ReadPart, record: ValueRecord) -> None:
+        self.read = read
+        self.record = record
+
+    def value(self, form: Any) -> Any:
+        """Return a small value."""
+        return self._unpickle(form["pickle"]) if "pickle" in form else plain.from_json(form["json"])
+
+    def _unpickle(self, path: str) -> Any:
+        return unpickle(self.read(path), self.record)
+
+    def index(self, form: Any, path: str) -> Any:
+        """Return an index."""
+        import pandas as pd
+
+        names = self.value(form["names"])
+        if "range" in form:
+            return pd.RangeIndex(*form["range"], name=names[0])
+        if "levels" in form:
+            levels = [
+                self.index(level, f"{path}-level{i}") for i, level in enumerate(form["levels"])
+            ]
+            codes = [c.to_numpy() for c in from_ipc(self.read(f"{path}-codes.arrow")).columns]
+            return pd.MultiIndex(levels=levels, codes=codes, names=names, verify_integrity=False)
+        array = self.columns(form["column"], path)[0]
+        index = pd.Index(array, dtype=array.dtype, name=names[0], copy=False)
+        if form.get("freq"):
+            index.freq = form["freq"]
+        return index
+
+    def columns(self, forms: list[Any], path: str = "columns") -> list[Any]:
+        """Return the columns' arrays."""
+        stored = [form for form in forms if self._is_arrow(form)]
+        arrow = iter(unpack(self.read, path, len(stored)))
+        return [
+            self._column(form, next(arrow) if self._is_arrow(form) else None, f"{path}/{i}")
+            for i, form in enumerate(forms)
+        ]
+
+    def _is_arrow(self, form: Any) -> bool:
+        return not OWN_PARTS & form.keys()
+
+    def _column(self, form: Any, arrow: Any, path: str) -> Any:
+        import pandas as pd
+
+        if "numpy" in form:
+            dtype = np.dtype(form["numpy"])
+            values = _numpy(arrow, dtype)
+            return pd.array(values, dtype=dtype, copy=False) if dtype.kind in "mM" else values
+        if "categories" in form:
+            categories = self.index(form["categories"], f"{path}-categories")
+            dtype = pd.CategoricalDtype(categories, form["ordered"])
+            return pd.Categorical.from_codes(arrow.to_numpy(), dtype=dtype, validate=False)
+        if "interval" in form:
+            left, right = (self.index(form[side], f"{path}-{side}") for side in SIDES)
+            return pd.arrays.IntervalArray.from_arrays(left, right, closed=form["interval"])
+        if "sparse" in form:
+            return self._sparse(form, path)
+        if "npy" in form:
+            return from_npy(self.read(form["npy"]))
+        if "json" in form:
+            return _object_array(plain.from_json(json.loads(self.read(form["json"]))))
+        if "objects" in form:
+            return _object_array(arrow.to_pylist(), _null(form["objects"]))
+        if "pickle" in form:
+            value = self._unpickle(form["pickle"])
+            return _object_array(value) if form.get("items") else value
+        return _read_extension(form, arrow)
+
+    def _sparse(self, form: Any, path: str) -> Any:
+        import pandas as pd
+        from pandas._libs.sparse import IntIndex
+
+        points = IntIndex(form["length"], self.columns(form["points"], f"{path}-points")[0])
+        fill = self.value(form["fill"])
+        return pd.arrays.SparseArray(
+            np.asarray(self.columns(form["values"], f"{path}-values")[0]),
+            sparse_index=points if form["sparse"] == "integer" else points.to_block_index(),
+            fill_value=fill,
+            dtype=pd.SparseDtype(np.dtype(form["subtype"]), fill),
+        )
+
+
+SIDES = ("left", "right")
+OWN_PARTS = frozenset({"npy", "json", "pickle", "interval", "sparse"})
+"""Forms of columns whose data isn't among the table's Arrow columns."""
+
+
+def _null(mark: str) -> Any:
+    import pandas as pd
+
+    return {"": None, "None": None, "nan": np.nan, "NA": pd.NA}[mark]
+
+
+def _read_extension(form: Any, arrow: pa.ChunkedArray) -> Any:
+    import pandas as pd
+
+    kind = form["extension"]
+    if kind == "arrow":
+        return pd.arrays.ArrowExtensionArray(arrow)
+    if kind == "string":
+        dtype = pd.StringDtype(form["storage"], na_value=np.nan if form["nan"] else pd.NA)
+        return dtype.__from_arrow__(arrow)
+    if kind == "period":
+        return pd.arrays.PeriodArray(
+            _numpy(arrow, np.dtype("int64")), dtype=pd.api.types.pandas_dtype(form["dtype"])
+        )
+    if kind == "datetime":
+        utc = _numpy(arrow.cast(pa.timestamp(form["unit"])), np.dtype(f"M8[{form['unit']}]"))
+        return pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(_read_zone(form["zone"])).array
+    return pd.api.types.pandas_dtype(form["dtype"]).__from_arrow__(arrow)
+
+
+def _numpy(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> Any:
+    """Return a column as a numpy array that may be written to."""
+    if dtype.kind in "mM":
+        whole = arrow.cast(pa.int64())
+        if whole.null_count:
+            whole = whole.fill_null(np.iinfo(np.int64).min)  # NaT
+        ticks = np.array(whole.to_numpy(), dtype=np.int64)
+        return ticks.view(dtype.newbyteorder("=")).astype(dtype, copy=False)
+    values = arrow.to_numpy()
+    if values.dtype == dtype and values.flags.writeable:
+        return values
+    return values.astype(dtype, copy=True)
+
+
+def _object_array(items: list[Any], null: Any = None) -> np.ndarray[Any, Any]:
+    values = np.empty(len(items), dtype=object)
+    for position, item in enumerate(items):
+        values[position] = null if item is None else item
+    return values

@@ -1,0 +1,150 @@
+"""pandas' tables ⇄ Arrow IPC streams, a part per column.
+
+What a column's part can't say (an index, categories, the class of a time zone) stands in the
+record's details, so that exactly the same table comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from linea.errors import UnstorableError
+from linea.model import Column, Encoded, ReadPart, ValueRecord
+from linea.values import codec
+from linea.values.digest import Of, Walk, name
+from linea.values.frame_hash import bare, is_default, pandas_hash
+from linea.values.frame_parts import Pack, Unpack
+from linea.values.ipc import write
+from linea.values.preview import count, text_preview
+from linea.values.tables import SHOWN, size_text
+
+
+class PandasCodec:
+    """pandas' data frames, series, indexes and categoricals."""
+
+    def digest(self, value: Any, of: Of) -> bytes:
+        return pandas_hash(value, of)[0]
+
+    def encode(self, value: Any) -> Encoded:
+        raw, hashes = pandas_hash(value, Walk().of)
+        pack = Pack()
+        form = _form(value, pack)
+        labels, columns = _columns(value)
+        rows, own = len(value), type(value).__name__
+        described = zip(labels, columns, hashes, strict=True)
+        return codec.build(
+            value,
+            kind="table",
+            codec="pandas",
+            parts=pack.parts,
+            digest=raw,
+            columns=tuple(
+                Column(_label(n), str(c.dtype), name(h), _nulls(c)) for n, c, h in described
+            ),
+            text=size_text(rows, len(columns))
+            if own == "DataFrame"
+            else f"{value.dtype} {own.lower()}, {count(rows, 'row')}",
+            summary={"rows": rows, "columns": len(columns)},
+            details=form,
+            pickled=pack.pickled,
+            preview=text_preview(_picture(value)),
+        )
+
+    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+        import pandas as pd
+
+        form = record.details
+        unpacked = Unpack(read, record)
+        if form["form"] == "Index":
+            return unpacked.index(form["index"], "index")
+        arrays = unpacked.columns(form["columns"])
+        if form["form"] == "Categorical":
+            return arrays[0]
+        index = unpacked.index(form["index"], "index")
+        # Series, because pandas guesses anew the dtype of a bare array of objects.
+        columns = [pd.Series(a, index=index, dtype=a.dtype, copy=False) for a in arrays]
+        value: Any
+        if form["form"] == "Series":
+            value = columns[0].rename(unpacked.value(form["name"]))
+        else:
+            value = pd.DataFrame(dict(enumerate(columns)), index=index)
+            value.columns = unpacked.index(form["labels"], "labels")
+        value.attrs.update(unpacked.value(form["attrs"]))
+        return value
+
+    def export(
+        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+    ) -> dict[str, bytes]:
+        import pandas as pd
+
+        value: Any = self.decode(record, read)
+        if isinstance(value, pd.Series):
+            value = value.to_frame(name="values" if value.name is None else value.name)
+        elif isinstance(value, pd.Index):
+            value = value.to_frame(index=False)
+        elif not isinstance(value, pd.DataFrame):
+            value = pd.DataFrame({"values": value})
+        default = is_default(value.index)
+        if format == "csv":
+            return {f"{stem}.csv": value.to_csv(index=not default).encode()}
+        try:
+            table = pa.Table.from_pandas(value, preserve_index=None if default else True)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            if format is not None:
+                raise UnstorableError(
+                    f"this table can't be written as {format}: {error}", hint="use csv"
+                ) from error
+            return {f"{stem}.csv": value.to_csv(index=not default).encode()}
+        return write(table, stem, format)
+
+
+def _form(value: Any, pack: Pack) -> dict[str, Any]:
+    """Return how a pandas value is put together again, its data put into `pack`."""
+    import pandas as pd
+
+    if isinstance(value, pd.Index):
+        return {"form": "Index", "index": pack.index(value, "index")}
+    _, columns = _columns(value)
+    arrays = pack.columns([bare(getattr(column, "array", column)) for column in columns])
+    if isinstance(value, pd.Categorical):
+        return {"form": "Categorical", "columns": arrays}
+    form = {"columns": arrays, "index": pack.index(value.index, "index")}
+    form["attrs"] = pack.value(dict(value.attrs), "attrs")
+    if isinstance(value, pd.Series):
+        return {"form": "Series", **form, "name": pack.value(value.name, "name")}
+    return {"form": "DataFrame", **form, "labels": pack.index(value.columns, "labels")}
+
+
+def _columns(value: Any) -> tuple[list[Any], list[Any]]:
+    """Return the labels and the columns of a pandas value."""
+    if type(value).__name__ != "DataFrame":
+        return [getattr(value, "name", None)], [value]
+    return list(value.columns), [value.iloc[:, position] for position in range(value.shape[1])]
+
+
+def _nulls(column: Any) -> int:
+    return 0 if type(column).__name__ == "MultiIndex" else int(column.isna().sum())
+
+
+def _label(label: object) -> str:
+    try:
+        return "" if label is None else str(label)
+    except Exception:
+        return f"<{type(label).__name__}>"
+
+
+def _picture(value: Any) -> str:
+    try:
+        if type(value).__name__ == "DataFrame":
+            shown = value.iloc[:SHOWN].to_string(max_rows=SHOWN, max_cols=12, line_width=118)
+        else:
+            shown = repr(value[:SHOWN])
+    except Exception as error:
+        return f"<{type(value).__name__} (its repr raises {type(error).__name__})>"
+    more = f"\n… {len(value) - SHOWN:,} more rows" if len(value) > SHOWN else ""
+    return f"{shown}{more}"
+
+
+PANDAS = PandasCodec()
