@@ -17,7 +17,8 @@ NO_OBJECT = ObjectId("0" * 40)
 
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
 _STORED_FROM = 16 * 1024
-_SLICE = 1 << 20
+_BLOCK = 0xFFFF  # as large as a stored block can be
+_BLOCKS = 16
 _TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\x00]+)\x00(.{20})", re.DOTALL)
 _COMMIT = re.compile(
     rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)"
@@ -268,9 +269,21 @@ def _entry_bytes(item: GitObject) -> Iterator[bytes]:
         head.append(size & 127)
         size >>= 7
     yield bytes(head)
-    deflate = zlib.compressobj(0 if len(item.data) >= _STORED_FROM else 1)
-    view = memoryview(item.data)
-    # In slices: zlib copies a large input at level 0 six times slower than a megabyte at a time.
-    for at in range(0, len(item.data), _SLICE):
-        yield deflate.compress(view[at : at + _SLICE])
-    yield deflate.flush()
+    if len(item.data) < _STORED_FROM:
+        yield zlib.compress(item.data, 1)
+    else:
+        yield from _stored(item.data)
+
+
+def _stored(data: bytes) -> Iterator[bytes]:
+    """`data` as a zlib stream of stored blocks: twice as fast to make as by zlib at level 0."""
+    view = memoryview(data)
+    yield b"\x78\x01"
+    for start in range(0, len(data), _BLOCK * _BLOCKS):
+        pieces: list[bytes | memoryview] = []
+        for at in range(start, min(start + _BLOCK * _BLOCKS, len(data)), _BLOCK):
+            block = view[at : at + _BLOCK]
+            last = at + _BLOCK >= len(data)
+            pieces += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
+        yield b"".join(pieces)
+    yield struct.pack(">I", zlib.adler32(data))

@@ -230,7 +230,7 @@ class Pack:
 
     def _inflated(self, offset: int, size: int, head: bytes) -> bytes:
         bound = size + (size >> 10) + 64
-        raw = head if bound <= len(head) else os.pread(self._file, bound, offset)
+        raw = head if bound <= len(head) else self._bytes(offset, bound)
         try:
             # A size that lies must not allocate what the file can't hold.
             data = zlib.decompress(raw, bufsize=min(size, 1100 * len(raw)) + 1)
@@ -239,6 +239,19 @@ class Pack:
         if len(data) != size:
             raise ValueError("an entry of the pack has the wrong size")
         return data
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        """So many bytes of the pack, or what there is of them."""
+        left = min(size, os.fstat(self._file).st_size - offset)
+        pieces = []
+        while left > 0:
+            # The kernel gives two gigabytes at a time at most.
+            piece = os.pread(self._file, min(left, 1 << 30), offset)
+            if not piece:
+                break
+            pieces.append(piece)
+            offset, left = offset + len(piece), left - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _read_loose(path: str) -> GitObject:

@@ -1,0 +1,130 @@
+"""Reading loose objects and packs, whole and damaged."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from linea.store.backend import CorruptObjectError, MissingObjectError
+from linea.store.objects import Batch, ObjectId, loose_bytes, pack_index, write_pack
+from linea.store.packs import ObjectFolder
+
+
+def git(path: Path, *args: str, stdin: bytes = b"") -> str:
+    run = subprocess.run(
+        ["git", "--git-dir", str(path), *args], input=stdin, capture_output=True, check=True
+    )
+    return run.stdout.decode()
+
+
+def batch_of(count: int) -> Batch:
+    """Blobs that resemble each other, so that git finds deltas."""
+    batch = Batch()
+    lines = [f"line {number} of a long text\n" for number in range(400)]
+    for number in range(count):
+        lines[number * 7 % 400] = f"changed {number}\n"
+        batch.add("blob", "".join(lines).encode())
+    return batch
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> tuple[Path, Batch]:
+    """A repository of 60 blobs in one pack that git made, with deltas of both kinds of base."""
+    path = tmp_path / "git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+    batch = batch_of(60)
+    for id, item in batch.objects.items():
+        file = path / "objects" / id[:2] / id[2:]
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(loose_bytes(item))
+    ids = "\n".join(batch.objects).encode() + b"\n"
+    git(path, "pack-objects", "-q", "--depth=20", str(path / "objects/pack/pack"), stdin=ids)
+    for id in batch.objects:
+        (path / "objects" / id[:2] / id[2:]).unlink()
+    return path, batch
+
+
+@pytest.mark.parametrize("offsets", ["true", "false"])
+def test_deltas_are_resolved(packed: tuple[Path, Batch], offsets: str) -> None:
+    """Objects that git keeps as deltas, by offset or by id of their base, are read."""
+    path, batch = packed
+    git(path, "config", "repack.useDeltaBaseOffset", offsets)
+    [index] = (path / "objects/pack").glob("*.idx")
+    assert "chain length = 5" in git(path, "verify-pack", "-v", str(index))
+    if offsets == "false":
+        ids = "\n".join(batch.objects).encode() + b"\n"
+        data = subprocess.run(
+            ["git", "--git-dir", str(path), "pack-objects", "-q", "--stdout", "--no-reuse-delta"],
+            input=ids,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for old in (path / "objects/pack").iterdir():
+            old.unlink()
+        pack = path / "objects/pack/pack-1.pack"
+        pack.write_bytes(data)
+        git(path, "index-pack", str(pack))
+    folder = ObjectFolder(path / "objects")
+    for id, item in batch.objects.items():
+        assert folder.read(id) == item
+        assert folder.has(id)
+        assert folder.expand(id[:6]) == [id]
+    with pytest.raises(MissingObjectError):
+        folder.read(ObjectId("0" * 40))
+    assert not folder.has(ObjectId("0" * 40))
+
+
+def test_an_object_that_is_whole_elsewhere_is_read(packed: tuple[Path, Batch]) -> None:
+    """Where a pack is damaged a loose copy is taken."""
+    path, batch = packed
+    [pack] = (path / "objects/pack").glob("*.pack")
+    pack.chmod(0o644)
+    pack.write_bytes(b"")
+    folder = ObjectFolder(path / "objects")
+    id, item = next(iter(batch.objects.items()))
+    with pytest.raises(CorruptObjectError):
+        folder.read(id)
+    file = path / "objects" / id[:2] / id[2:]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(loose_bytes(item))
+    assert folder.read(id) == item
+
+
+@pytest.mark.parametrize("suffix", [".pack", ".idx"])
+@pytest.mark.parametrize("by", ["git", "linea"])
+def test_no_damage_to_a_pack_goes_unseen(
+    packed: tuple[Path, Batch], suffix: str, by: str, tmp_path: Path
+) -> None:
+    """With a byte changed or the end cut off, objects are right, or reported, and nothing hangs."""
+    path, batch = packed
+    [pack] = (path / "objects/pack").glob("*.pack")
+    if by == "linea":
+        with pack.with_name("pack-2.pack").open("wb") as file:
+            checksum, entries = write_pack(file, batch.objects)
+        pack.with_name("pack-2.idx").write_bytes(pack_index(entries, checksum))
+        pack.unlink()
+        pack.with_suffix(".idx").unlink()
+        pack = pack.with_name("pack-2.pack")
+    target = pack.with_suffix(suffix)
+    target.chmod(0o644)
+    whole = target.read_bytes()
+    dice = random.Random(7)
+    reported = 0
+    for _ in range(150):
+        at = dice.randrange(len(whole))
+        if dice.random() < 0.3:
+            target.write_bytes(whole[:at])
+        else:
+            flipped = whole[at] ^ 1 << dice.randrange(8)
+            target.write_bytes(whole[:at] + bytes([flipped]) + whole[at + 1 :])
+        folder = ObjectFolder(path / "objects")
+        for id, item in batch.objects.items():
+            try:
+                assert folder.read(id) == item
+            except (MissingObjectError, CorruptObjectError):
+                reported += 1
+        folder.close()
+    assert reported
