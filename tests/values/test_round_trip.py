@@ -82,14 +82,14 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize("name", NOT_PICKLED)
+@pytest.mark.parametrize("name", sorted(NOT_PICKLED))
 def test_data_comes_back_the_same(name: str) -> None:
     """What is decoded has the type, dtype, index, order and content of what was encoded."""
     value = NOT_PICKLED[name]()
     assert same(value, again(values.encode(value)))
 
 
-@pytest.mark.parametrize("name", NOT_PICKLED)
+@pytest.mark.parametrize("name", sorted(NOT_PICKLED))
 def test_data_is_never_pickled(name: str) -> None:
     """Data goes in open forms, so that it can be read without trusting its author."""
     encoded = values.encode(NOT_PICKLED[name]())
@@ -158,7 +158,7 @@ def test_every_value_can_be_exported(name: str) -> None:
     assert all(path.startswith("out.") for path in files)
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", sorted(OBJECTS))
 def test_pickles_are_refused_without_trust(name: str) -> None:
     """An untrusted pickle isn't read."""
     encoded = values.encode(OBJECTS[name]())
