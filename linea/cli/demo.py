@@ -1,223 +1,192 @@
-"""A new folder → a small project with a history, made and looked at before the reader's eyes."""
+"""`linea demo`: a small project of wines, run three times as its author goes along, then questioned."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import shlex
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
 
-from linea.cli import render
 from linea.errors import LineaError
 
-FULL = ("pandas", "sklearn", "matplotlib")
-NOTEBOOK = ("ipykernel", "nbclient", "nbformat")
-INSTALL = "pip install pandas scikit-learn matplotlib ipykernel nbclient nbformat"
+DATA = "data/wine.csv"
+"""178 wines of three growers by 13 measurements: the `wine` data of the UCI Machine Learning
+Repository (Aeberhard and Forina 1992, CC BY 4.0), as scikit-learn ships it."""
+
+PREPARE = '''\
+"""Make features from the wine data. Grown over an afternoon."""
+import numpy as np
+import pandas as pd
+import linea
+
+raw = pd.read_csv("data/wine.csv")
+print(raw.shape)
+raw.head()
+
+# is alcohol normal? looks fine
+counts = raw["alcohol"].round().value_counts()
+print(counts.idxmax())
+
+df = raw.copy()
+columns = ["alcohol", "malic_acid", "flavanoids"]
+wanted = columns
+wanted.append("color_intensity")
+
+def clean(frame):
+    """Changes its argument, as helpers do."""
+    frame["flavanoids"] = frame["flavanoids"].clip(upper=3.5)
+    return len(frame)
+
+n = clean(df)
+old = df.drop(columns=["ash"])  # dead end
+df.drop(columns=["ash", "proline"], inplace=True)
+features = df[wanted + ["grower"]]
+features.to_csv("features.csv", index=False)
+features = pd.read_csv("features.csv")
+linea.save(features, "feature_table")
+print("saved", len(features), "rows")
+'''
+
+NOTEBOOK = (
+    "import linea\nfrom sklearn.linear_model import LogisticRegression\n"
+    "from sklearn.model_selection import train_test_split",
+    'df = linea.get("feature_table").get_value()\ndf.describe()',
+    "seed = 7\nscores = []",
+    'X = df.drop(columns=["grower"])\ny = df["grower"]\n'
+    "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)",
+    "for c in [0.1, 1, 10]:\n    trial = LogisticRegression(C=c, max_iter=2000).fit(X_train, y_train)\n"
+    "    scores.append(trial.score(X_test, y_test))\nscores",
+    "model = LogisticRegression(C=1, max_iter=2000).fit(X_train, y_train)\nmodel.score(X_test, y_test)",
+    'linea.save(model, "model")',
+)
+
+EDIT = (
+    'features = df[wanted + ["grower"]]\n',
+    'df["tint"] = df["hue"] * df["color_intensity"]\nwanted.append("tint")\n'
+    'features = df[wanted + ["grower"]]\n',
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that is shown and run."""
+class Stage:
+    """Shows commands and runs them, one after the other, in the project's folder."""
 
-    words: tuple[str, ...]
-    why: str
-    accepted: tuple[int, ...] = (0,)
-    """Exit statuses that are part of the story: 1 says that things differ or are stale."""
-    notebook: bool = False
-    """Needs a Jupyter kernel."""
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.colour = sys.stdout.isatty()
+        self.environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        self.environment.pop("LINEA_DIR", None)
 
+    def say(self, text: str) -> None:
+        self._write(f"\n\033[1m# {text}\033[0m\n" if self.colour else f"\n# {text}\n")
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A change to a file, as the user would make it."""
+    def run(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> None:
+        """Print `linea ARGUMENTS…`, run it, and let its output through."""
+        line = shlex.join(["linea", *arguments])
+        self._write(f"\033[32m$ {line}\033[0m\n" if self.colour else f"$ {line}\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "linea", *arguments], cwd=self.folder, env=self.environment, check=False
+        )  # fmt: skip
+        if done.returncode not in allowed:
+            raise LineaError(
+                f"the demo stopped: `{line}` ended with status {done.returncode}",
+                hint=f"what it made so far is in {self.folder}",
+            )
 
-    file: str
-    old: str
-    new: str
-    why: str
-
-
-def linea(*words: str) -> tuple[str, ...]:
-    return ("linea", *words)
-
-
-def story(edits: Mapping[str, tuple[str, str]]) -> list[Command | Edit]:
-    """The scenes in order; `edits` says what changes in the script of the variant."""
-    return [
-        Command(linea("init"), "A store for this folder; the first save would make it as well."),
-        Command(linea("run", "train.py"), "The script as it is. It saves feature_table and model."),
-        Command(
-            linea("run", "analysis.ipynb"),
-            "The notebook reads both, and saves a report.",
-            notebook=True,
-        ),
-        Edit("train.py", *edits["rows"], "Second thoughts: an outlier goes."),
-        Command(linea("run", "train.py"), "Versions 2."),
-        Edit("train.py", *edits["column"], "One more feature …"),
-        Edit("train.py", *edits["model"], "… and a model that leans less on each of them."),
-        Command(linea("run", "train.py"), "Versions 3."),
-        Command(linea("ls"), "What is there?"),
-        Command(linea("log", "feature_table"), "What happened to the table?"),
-        Command(
-            linea("show", "feature_table@v1"),
-            "What made the first one? Out of the whole script, the lines that it rests on.",
-        ),
-        Command(linea("blame", "feature_table"), "Since when is each line of that there?"),
-        Command(
-            linea("diff", "feature_table@v1", "feature_table@v3"),
-            "What changed, in code and value?",
-            accepted=(0, 1),
-        ),
-        Command(
-            linea("checkout", "model@v1", "--to", "old"),
-            "The first model, as files; nothing of yours is ever overwritten.",
-        ),
-        Command(
-            linea("verify", "model@v1"),
-            "Does its code still give it? Run again in a fresh process and compared.",
-        ),
-        Edit("data/wine.csv", *edits["data"], "A measurement is corrected in the data."),
-        Command(linea("status"), "What is stale now, and why?", accepted=(0, 1)),
-    ]
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
-EDITS: Mapping[str, Mapping[str, tuple[str, str]]] = {
-    "full": {
-        "rows": ('# df = df[df["magnesium"] < 150]', 'df = df[df["magnesium"] < 150]'),
-        "column": (
-            'logged(df, ["proline"])',
-            'logged(df, ["proline"])\ndf["hue_share"] = df["hue"] / df["color_intensity"]',
-        ),
-        "model": ("LogisticRegression(C=1.0)", "LogisticRegression(C=0.1)"),
-        "data": ("1,14.23,1.71,2.43,", "1,14.32,1.71,2.43,"),
-    },
-    "plain": {
-        "rows": (
-            'wine = csv.read_csv("data/wine.csv")',
-            'wine = csv.read_csv("data/wine.csv")\n'
-            'wine = wine.filter(pc.less(wine["magnesium"], 150))',
-        ),
-        "column": (
-            'logged(columns, ["proline"])',
-            'logged(columns, ["proline"])\n'
-            'columns["hue_share"] = columns["hue"] / columns["color_intensity"]',
-        ),
-        "model": ("ridge = 1.0", "ridge = 10.0"),
-        "data": ("1,14.23,1.71,2.43,", "1,14.32,1.71,2.43,"),
-    },
-}
+def run(folder: Path) -> int:
+    """Make the project in `folder`, which must be new or empty, and show what linea knows of it."""
+    began = time.perf_counter()
+    folder = folder.resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LineaError(f"{folder} is there already", hint="linea demo OTHER-FOLDER")
+    _require()
+    stage = Stage(folder)
+    stage.say(f"A project in {folder}: {DATA}, prepare.py, train.ipynb")
+    (folder / "data").mkdir(parents=True)
+    (folder / DATA).write_text(_wine(), encoding="utf-8")
+    (folder / "prepare.py").write_text(PREPARE, encoding="utf-8")
+    (folder / "train.ipynb").write_text(_notebook(), encoding="utf-8")
 
+    stage.say("The script and the notebook run as they always did; linea watches")
+    stage.run("run", "prepare.py")
+    stage.run("run", "train.ipynb")
+    stage.say("Next day: an idea, a new column in prepare.py")
+    path = folder / "prepare.py"
+    path.write_text(path.read_text(encoding="utf-8").replace(*EDIT), encoding="utf-8")
+    stage.run("run", "prepare.py")
+    stage.run("run", "train.ipynb")
+    stage.say("A week later: a corrected data file")
+    data = (folder / DATA).read_text(encoding="utf-8")
+    (folder / DATA).write_text(data.replace("14.23,", "13.23,", 1), encoding="utf-8")
+    stage.run("run", "prepare.py")
+    stage.run("run", "train.ipynb")
 
-def run(folder: Path | None = None) -> int:
-    """Make the project in `folder`, which must be new or empty, and show what can be asked."""
-    started = time.monotonic()
-    place = new_folder(folder)
-    variant = "full" if all(map(installed, FULL)) else "plain"
-    kernel = all(map(installed, NOTEBOOK))
-    put_files(variant, place)
-    screen = render.screen()
-    screen.line(f"A small project in {place}: 178 Italian wines, a script and a notebook.")
-    screen.line("(UCI Wine data, CC BY 4.0; see data/SOURCE.md.)")
-    skipped = False
-    for scene in story(EDITS[variant]):
-        if isinstance(scene, Edit):
-            show_edit(screen, scene)
-            edit(place, scene)
-        elif scene.notebook and not kernel:
-            skipped = True
-        else:
-            show_command(screen, scene)
-            perform(place, scene)
-    missing = variant == "plain" or skipped
-    farewell(screen, place, time.monotonic() - started, missing=missing)
+    stage.say("What happened to each result, and why?")
+    stage.run("log")
+    stage.say("What is this model, and which code made it? Not the whole notebook: what it rests on")
+    stage.run("show", "model")
+    stage.say("Who wrote each line of it, and when?")
+    stage.run("blame", "feature_table")
+    stage.say("What changed between two versions, in code and in value?")
+    stage.run("diff", "feature_table@v1", "feature_table@v3", allowed=(0, 1))
+    stage.say("Get the second version back, as files")
+    stage.run("checkout", "feature_table@v2", "--to", "back")
+    stage.say("Is it still what its code gives? Run the code again, alone, and compare")
+    stage.run("verify", "model")
+    stage.say("The data changes once more: what is stale now?")
+    (folder / DATA).write_text(data.replace("14.23,", "12.23,", 1), encoding="utf-8")
+    stage.run("status", allowed=(0, 1))
+
+    stage.say(f"Done in {time.perf_counter() - began:.0f} s")
+    stage._write(
+        f"All of it is in {folder}; .linea/ there is a git repository:\n"
+        f"  git --git-dir {folder / '.linea'} log --graph --all --oneline\n"
+        "Try next:\n"
+        f"  cd {folder}\n"
+        "  linea show feature_table@v1 --code\n"
+        "  linea blame features.csv\n"
+        "  linea graph\n"
+        "  python prepare.py       # a plain run is watched too\n"
+        'In your own code: linea.save(value, "name"), and %load_ext linea in a notebook.\n'
+    )
     return 0
 
 
-def new_folder(folder: Path | None) -> Path:
-    if folder is None:
-        return Path(tempfile.mkdtemp(prefix="linea-demo-")).resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise LineaError(f"{folder} isn't empty", hint="name a new folder: linea demo wines")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.resolve()
+def _require() -> None:
+    import importlib.util
 
-
-def installed(module: str) -> bool:
-    return find_spec(module) is not None
-
-
-def put_files(variant: str, place: Path) -> None:
-    with as_file(files("linea.cli") / "demo_files") as source:
-        for name in ("train.py", "analysis.ipynb"):
-            shutil.copyfile(source / variant / name, place / name)
-        (place / "data").mkdir()
-        for name in ("wine.csv", "SOURCE.md"):
-            shutil.copyfile(source / name, place / "data" / name)
-
-
-def edit(place: Path, scene: Edit) -> None:
-    path = place / scene.file
-    text = path.read_text(encoding="utf-8")
-    assert text.count(scene.old) == 1, f"{scene.file} has no single {scene.old!r}"
-    path.write_text(text.replace(scene.old, scene.new), encoding="utf-8")
-
-
-def show_edit(screen: render.Screen, scene: Edit) -> None:
-    screen.line()
-    screen.line(screen.style(f"# {scene.why}", "dim"))
-    screen.line(screen.style(f"edit {scene.file}", "bold"))
-    old, new = scene.old.splitlines(), scene.new.splitlines()
-    screen.lines(screen.style(f"- {line}", "red") for line in old if line not in new)
-    screen.lines(screen.style(f"+ {line}", "green") for line in new if line not in old)
-
-
-def show_command(screen: render.Screen, scene: Command) -> None:
-    screen.line()
-    screen.line(screen.style(f"# {scene.why}", "dim"))
-    screen.line(screen.style(f"$ {' '.join(scene.words)}", "bold"))
-    sys.stdout.flush()
-
-
-def perform(place: Path, scene: Command) -> None:
-    """Run a command with our own interpreter, so that it works outside of `PATH` too."""
-    environment = {key: value for key, value in os.environ.items() if key != "LINEA_DIR"}
-    done = subprocess.run(
-        command_line(scene.words), cwd=place, env=environment, stderr=sys.stdout, check=False
-    )
-    if done.returncode not in scene.accepted:
-        raise LineaError(
-            f"{' '.join(scene.words)} ended with status {done.returncode}",
-            hint=f"the project is in {place}; please report what is shown above",
-        )
-
-
-def command_line(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", *words]
-
-
-def farewell(screen: render.Screen, place: Path, seconds: float, *, missing: bool) -> None:
-    screen.line()
-    screen.line(f"All of it is in {place}, made in {render.duration(seconds)}. Try next:")
-    screen.line()
-    tries = (
-        (f"cd {place}", ""),
-        ("linea log --graph", "what was made from what"),
-        ("linea show --code model", "the lines that the model rests on"),
-        ("linea run train.py", "make stale results again"),
-        ("git --git-dir .linea log --oneline --graph --all", "the store is a git repository"),
-    )
-    screen.lines(f"  {command}{f'   # {why}' if why else ''}" for command, why in tries)
+    missing = [n for n in ("pandas", "sklearn", "ipykernel", "nbclient") if importlib.util.find_spec(n) is None]
     if missing:
-        screen.line()
-        screen.line(
-            "This was the small variant, on numpy and pyarrow alone. To see it with pandas,"
-        )
-        screen.line("scikit-learn and a notebook that runs in Jupyter:")
-        screen.line(f"  {INSTALL}")
+        names = " ".join({"sklearn": "scikit-learn"}.get(n, n) for n in missing)
+        raise LineaError(f"the demo needs {names}", hint=f"pip install {names}")
+
+
+def _wine() -> str:
+    """The wine data as CSV, with the names of its columns."""
+    from importlib.resources import files
+
+    raw = (files("sklearn.datasets") / "data" / "wine_data.csv").read_text(encoding="utf-8")
+    names = (
+        "alcohol,malic_acid,ash,alcalinity,magnesium,phenols,flavanoids,nonflavanoids,"
+        "proanthocyanins,color_intensity,hue,dilution,proline,grower"
+    )
+    return "\n".join([names, *raw.splitlines()[1:]]) + "\n"
+
+
+def _notebook() -> str:
+    cells = [
+        {"cell_type": "code", "id": f"cell-{n}", "execution_count": None, "metadata": {}, "outputs": [],
+         "source": source.splitlines(keepends=True)}
+        for n, source in enumerate(NOTEBOOK, 1)
+    ]  # fmt: skip
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+    )
