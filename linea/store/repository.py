@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _damage_named(what: str) -> Iterator[None]:
     """Say what is hit where an object can't be read."""
     try:
@@ -85,6 +85,16 @@ def _parsed_tree(data: bytes, what: str) -> dict[str, TreeEntry]:
 
 def _joined(known: Sequence[InputFile], more: Sequence[InputFile]) -> tuple[InputFile, ...]:
     return tuple(dict.fromkeys((*known, *more)))
+
+
+def _row(version: Version) -> index.Row:
+    """The digests by which a version can be found."""
+    files = [each.digest for each in version.written]
+    if len(version.value.parts) == 1:
+        files.append(version.value.parts[0].digest)
+    if version.value.kind in ("file", "folder"):
+        files.append(version.digest)
+    return index.Row(version.commit, version.digest, tuple(dict.fromkeys(files)))
 
 
 def _meant(text: str, known: Iterable[str]) -> str:
@@ -570,16 +580,14 @@ class Repository:
 
     def _unindexed(self, known: index.DigestIndex) -> Iterator[index.Row]:
         for name in self.names():
-            for entry in self._chain(self._tip_id(name), name):
-                if entry.commit in known.commits:
-                    break
-                version = self._version(entry.commit)
-                files = [each.digest for each in version.written]
-                if len(version.value.parts) == 1:
-                    files.append(version.value.parts[0].digest)
-                if version.value.kind in ("file", "folder"):
-                    files.append(version.digest)
-                yield index.Row(entry.commit, version.digest, tuple(dict.fromkeys(files)))
+            rows = []
+            # An artifact that is damaged is left out, and looked at again the next time.
+            with contextlib.suppress(DamagedStoreError):
+                for entry in self._chain(self._tip_id(name), name):
+                    if entry.commit in known.commits:
+                        break
+                    rows.append(_row(self._version(entry.commit)))
+                yield from rows
 
     def _noted_files(self, blob: ObjectId) -> tuple[str, ...]:
         known = layout.parse_notes(self._blob(blob, "a note"), "a note")

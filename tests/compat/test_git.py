@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from linea.model import Parent, Verdict, Version
+from linea.store import refs
 from linea.store.repository import Repository
 from tests.store.drafts import clock, draft, encoded
 
@@ -181,3 +182,15 @@ def test_odd_parts_pass_gits_checks(tmp_path: Path) -> None:
     with Repository.create(tmp_path / ".linea") as repository:
         repository.commit([draft(value=encoded(*parts))])
         assert git(path_of(repository), "fsck", "--strict") == ""
+
+
+def test_the_format_page_names_every_key(store: Repository) -> None:
+    """`docs/format.md` mentions each file of a version and each key of its manifest."""
+    page = (Path(__file__).parents[2] / "docs/format.md").read_text("utf-8")
+    tip = store.tip("Model")
+    manifest = store.manifest(tip)
+    keys = {*manifest, *manifest["value"], *manifest["environment"]} - {"environment"}
+    assert [key for key in keys if f'"{key}"' not in page] == []
+    files = git(path_of(store), "ls-tree", "--name-only", tip.commit).split()
+    assert [name for name in files if name not in page] == []
+    assert refs.artifact_ref("Fancy iris") in page

@@ -295,6 +295,14 @@ def test_a_ref_that_points_nowhere_is_named(disk: Repository) -> None:
     assert disk.tip("b").number == 1
 
 
+def test_a_damaged_artifact_does_not_hide_the_others(disk: Repository) -> None:
+    """Versions of other artifacts are found by their digest while one is damaged."""
+    assert disk.path
+    _, b = disk.commit([draft("a"), draft("b", b"2")])
+    (disk.path / "refs/linea/artifacts/a").write_text("1" * 40 + "\n")
+    assert disk.by_digest(b.digest) == [b]
+
+
 @pytest.mark.parametrize("text", ["", "garbage", "\x00" * 41])
 def test_a_ref_that_cannot_be_read_is_named(disk: Repository, text: str) -> None:
     """A ref file that a crash of the machine left empty is damage, not a missing artifact."""
