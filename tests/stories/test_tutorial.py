@@ -12,7 +12,9 @@ import pytest
 from tests.stories.conftest import Kernel, Project
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
-BLOCK = re.compile(r"^```(?P<info>\S.*)\n(?P<body>(?:(?!```).*\n)*)```\n(?=(?P<after>(?:\n.+)?))", re.M)
+BLOCK = re.compile(
+    r"^```(?P<info>\S.*)\n(?P<body>(?:(?!```).*\n)*)```\n(?=(?P<after>(?:\n.+)?))", re.M
+)
 STATUS = re.compile(r"\s*Exit status (\d)")
 MASKS = {
     r"xxh3:1:[0-9a-f]{32}": "DIGEST",
