@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -100,13 +101,13 @@ class Stage:
         sys.stdout.flush()
 
 
-def run(folder: Path) -> int:
+def run(folder: Path | None = None) -> int:
     """Make the project in `folder`, which must be new or empty, and show what linea knows of it."""
     began = time.perf_counter()
-    folder = folder.resolve()
+    _require()
+    folder = (folder or Path(tempfile.mkdtemp(prefix="linea-demo-"))).resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise LineaError(f"{folder} is there already", hint="linea demo OTHER-FOLDER")
-    _require()
     stage = Stage(folder)
     stage.say(f"A project in {folder}: {DATA}, prepare.py, train.ipynb")
     (folder / "data").mkdir(parents=True)

@@ -30,6 +30,15 @@ def test_demo_tells_its_story(tmp_path: Path, monkeypatch, capfd) -> None:
     assert not (tmp_path / "not-here").exists()
 
 
+def test_demo_without_a_folder_makes_one(tmp_path: Path, monkeypatch, capfd) -> None:
+    """`linea demo` alone takes a new temporary folder and says where it is."""
+    monkeypatch.setattr(demo.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(demo.Stage, "run", lambda *arguments, **options: None)
+    assert demo.run(None) == 0
+    (folder,) = tmp_path.iterdir()
+    assert f"All of it is in {folder}" in capfd.readouterr().out
+
+
 def test_demo_refuses_a_folder_with_something_in_it(tmp_path: Path) -> None:
     """The demonstration never writes into a folder that holds something."""
     (tmp_path / "mine.txt").write_text("mine")
