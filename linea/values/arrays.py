@@ -228,12 +228,8 @@ def _safe_picture(value: Any) -> str:
 
 
 def _npy_exact(dtype: np.dtype[Any]) -> bool:
-    return (
-        dtype.isbuiltin != 2
-        and np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) == dtype
-        and not dtype.metadata
-        and dtype.isalignedstruct is False
-    )
+    spelled = np.lib.format.dtype_to_descr(dtype)
+    return np.lib.format.descr_to_dtype(spelled) == dtype and not dtype.metadata
 
 
 def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes], bool]:

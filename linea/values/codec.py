@@ -201,7 +201,9 @@ def export(
         raise UntrustedError(
             f"turning this {record.type} into {format} would run code that came with it"
         )
-    return load(record.codec).export(record, checked(record, read), stem, format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load(record.codec).export(record, checked(record, read), stem, format)
 
 
 def identify(path: str | Path) -> list[Digest]:

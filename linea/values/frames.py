@@ -13,7 +13,7 @@ import pyarrow as pa
 from linea.errors import UnstorableError
 from linea.model import Column, Encoded, ReadPart, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, Walk, name
+from linea.values.digest import Of, Walk, name, text_bytes
 from linea.values.frame_hash import bare, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
 from linea.values.ipc import write
@@ -88,7 +88,7 @@ class PandasCodec:
             value = pd.DataFrame({"values": value})
         default = is_default(value.index)
         if format == "csv":
-            return {f"{stem}.csv": value.to_csv(index=not default).encode()}
+            return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
         try:
             table = pa.Table.from_pandas(value, preserve_index=None if default else True)
         except (pa.ArrowException, ValueError, TypeError) as error:
@@ -96,7 +96,7 @@ class PandasCodec:
                 raise UnstorableError(
                     f"this table can't be written as {format}: {error}", hint="use csv"
                 ) from error
-            return {f"{stem}.csv": value.to_csv(index=not default).encode()}
+            return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
         return write(table, stem, format)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from linea.errors import UnstorableError
 from linea.model import ReadPart
-from linea.values import plain
 
 BATCH = 1 << 20
 """Rows of an IPC batch."""
@@ -87,28 +87,64 @@ def one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def write(table: pa.Table, stem: str, format: str | None) -> dict[str, bytes]:
-    """Return a table as one file in `format`."""
-    format = (format or "parquet").lstrip(".").lower()
-    out = io.BytesIO()
-    if format == "parquet":
-        import pyarrow.parquet as pq
+    """Return a table as one file: Parquet unless another format is asked for.
 
-        pq.write_table(table, out, compression="zstd")
-    elif format in ("feather", "arrow"):
-        import pyarrow.feather as feather
-
-        feather.write_feather(table, out, compression="zstd")
-    elif format == "csv":
-        import pyarrow.csv
-
-        pyarrow.csv.write_csv(table, out)
-    elif format == "json":
-        lines = (
-            plain.dump_json(json.loads(json.dumps(row, default=str))) for row in table.to_pylist()
-        )
-        out.write(b"[" + b",\n".join(lines) + b"]\n")
-    else:
+    What Parquet can't hold goes as an Arrow file where no format was named.
+    """
+    wanted = (format or "parquet").lstrip(".").lower()
+    writer = WRITERS.get(wanted)
+    if writer is None:
         raise UnstorableError(
-            f"a table can't be written as {format!r}", hint="use parquet, feather, csv or json"
+            f"a table can't be written as {wanted!r}", hint=f"use one of {', '.join(WRITERS)}"
         )
-    return {f"{stem}.{format}": out.getvalue()}
+    out = io.BytesIO()
+    try:
+        writer(table, out)
+    except pa.ArrowException as error:
+        if format is None:
+            return write(table, stem, "arrow")
+        raise UnstorableError(
+            f"this table can't be written as {wanted}: {error}", hint="use arrow"
+        ) from error
+    return {f"{stem}.{wanted}": out.getvalue()}
+
+
+def _parquet(table: pa.Table, out: io.BytesIO) -> None:
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(table, out, compression="zstd")
+
+
+def _feather(table: pa.Table, out: io.BytesIO) -> None:
+    import pyarrow.feather
+
+    pyarrow.feather.write_feather(table, out, compression="zstd")
+
+
+def _csv(table: pa.Table, out: io.BytesIO) -> None:
+    import pyarrow.csv
+
+    pyarrow.csv.write_csv(table, out)
+
+
+def _json(table: pa.Table, out: io.BytesIO) -> None:
+    rows = (json.dumps(_finite(row), default=str, ensure_ascii=False) for row in table.to_pylist())
+    out.write(("[" + ",\n".join(rows) + "]\n").encode())
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+WRITERS: Mapping[str, Callable[[pa.Table, io.BytesIO], None]] = {
+    "parquet": _parquet,
+    "arrow": _feather,
+    "feather": _feather,
+    "csv": _csv,
+    "json": _json,
+}

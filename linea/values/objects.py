@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle as stdlib
+import types
 from typing import Any
 
 from linea.errors import UnstorableError, UntrustedError
@@ -64,12 +65,15 @@ class PickleCodec:
 
     def text(self, value: Any) -> str:
         """Return the one line that says what the object is."""
+        if isinstance(value, type | types.FunctionType):
+            return f"{'class' if isinstance(value, type) else 'function'} {value.__qualname__}"[
+                :100
+            ]
         own = " ".join(show(value).split())
-        if own.startswith("<") or len(own) > 80:
-            return type(value).__qualname__ + (
-                f" of {len(value):,}" if isinstance(value, list | dict | tuple | set) else ""
-            )
-        return own
+        if not own.startswith("<") and len(own) <= 80:
+            return own
+        sized = isinstance(value, list | dict | tuple | set)
+        return type(value).__qualname__[:80] + (f" of {len(value):,}" if sized else "")
 
     def summary(self, value: Any) -> dict[str, Any]:
         """Return the facts worth keeping of the object."""

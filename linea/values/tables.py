@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from linea.values import codec, plain
 from linea.values.columns import column_hash
 from linea.values.digest import Of, Walk, join, name, number, text_bytes
 from linea.values.ipc import chunked, one, pack, unpack, write
-from linea.values.objects import PICKLE
+from linea.values.objects import pickle, unpickle
 from linea.values.preview import count, grid, text_preview
 
 SHOWN = 12
@@ -166,13 +165,10 @@ class PolarsCodec:
 
     def encode(self, value: Any) -> Encoded:
         columns = _polars_columns(value)
-        if any(map(_is_object, columns)):
-            encoded = PICKLE.encode(value)
-            return replace(encoded, record=replace(encoded.record, kind="table"))
         raw, hashes = self._hashes(value, Walk().of)
         rows = len(value)
         names = [column.name for column in columns]
-        arrays = [chunked(column.to_arrow()) for column in columns]
+        arrays = [_polars_arrow(column) for column in columns]
         single = _is_series(value)
         described = zip(columns, hashes, strict=True)
         return codec.build(
@@ -186,6 +182,7 @@ class PolarsCodec:
             ),
             text=_text(rows, len(columns), f"{columns[0].dtype} series" if single else None),
             summary={"rows": rows, "columns": len(columns)},
+            pickled=any(map(_is_object, columns)),
             details={
                 "form": type(value).__name__,
                 "names": [plain.to_json(label) for label in names],
@@ -200,7 +197,7 @@ class PolarsCodec:
         labels = [plain.from_json(label) for label in record.details["names"]]
         stored = unpack(read, "columns", len(labels))
         columns = [
-            _read_series(label, array, form)
+            _read_series(label, array, form, record)
             for label, array, form in zip(labels, stored, record.details["dtypes"], strict=True)
         ]
         if record.details["form"] == "Series":
@@ -227,17 +224,29 @@ def _is_object(series: Any) -> bool:
     return str(series.dtype) == "Object"
 
 
+def _polars_arrow(series: Any) -> pa.ChunkedArray:
+    """Return a series as Arrow; Python objects as a pickle each."""
+    if not _is_object(series):
+        return chunked(series.to_arrow())
+    items = [None if item is None else pickle(item) for item in series.to_list()]
+    return chunked(pa.array(items, pa.large_binary()))
+
+
 def _dtype_form(dtype: Any) -> Any:
-    """Return what Arrow alone doesn't say of a polars type: that it is an Enum or Categorical."""
-    own = type(dtype).__name__
+    """Return what Arrow alone doesn't say of a polars type."""
+    own = str(dtype) if isinstance(dtype, type) else type(dtype).__name__
     if own == "Enum":
         return {"enum": dtype.categories.to_list()}
-    return "Categorical" if own == "Categorical" else None
+    return own if own in ("Categorical", "Object") else None
 
 
-def _read_series(label: str, array: pa.ChunkedArray, form: Any) -> Any:
+def _read_series(label: str, array: pa.ChunkedArray, form: Any, record: ValueRecord) -> Any:
     import polars as pl
 
+    if form == "Object":
+        raw = array.to_pylist()
+        items = [None if item is None else unpickle(item, record) for item in raw]
+        return pl.Series(label, items, dtype=pl.Object)
     series = pl.Series(label, pl.from_arrow(array))
     if form is None:
         return series

@@ -55,6 +55,8 @@ class Slotted:
     def __init__(self) -> None:
         self.a, self.b = 1, [2]
 
+    __hash__ = None  # type: ignore[assignment]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Slotted) and (self.a, self.b) == (other.a, other.b)
 
@@ -364,7 +366,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "numpy dtype": lambda: np.dtype("f4"),
     "random state": lambda: np.random.RandomState(3),
     "arrow type": lambda: pa.list_(pa.int8()),
-    "cycle": lambda: _cycle(),
+    "cycle": lambda: _cycle(),  # noqa: PLW0108 - defined below
 }
 
 
