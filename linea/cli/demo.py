@@ -1,4 +1,4 @@
-"""`linea demo`: a small project of wines, run three times as its author goes along, then questioned."""
+"""`linea demo`: a small project of wines, run three times by its author, then questioned."""
 
 from __future__ import annotations
 
@@ -58,9 +58,11 @@ NOTEBOOK = (
     "seed = 7\nscores = []",
     'X = df.drop(columns=["grower"])\ny = df["grower"]\n'
     "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=seed)",
-    "for c in [0.1, 1, 10]:\n    trial = LogisticRegression(C=c, max_iter=2000).fit(X_train, y_train)\n"
+    "for c in [0.1, 1, 10]:\n"
+    "    trial = LogisticRegression(C=c, max_iter=2000).fit(X_train, y_train)\n"
     "    scores.append(trial.score(X_test, y_test))\nscores",
-    "model = LogisticRegression(C=1, max_iter=2000).fit(X_train, y_train)\nmodel.score(X_test, y_test)",
+    "model = LogisticRegression(C=1, max_iter=2000).fit(X_train, y_train)\n"
+    "model.score(X_test, y_test)",
     'linea.save(model, "model")',
 )
 
@@ -88,8 +90,11 @@ class Stage:
         line = shlex.join(["linea", *arguments])
         self._write(f"\033[32m$ {line}\033[0m\n" if self.colour else f"$ {line}\n")
         done = subprocess.run(
-            [sys.executable, "-m", "linea", *arguments], cwd=self.folder, env=self.environment, check=False
-        )  # fmt: skip
+            [sys.executable, "-m", "linea", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+        )
         if done.returncode not in allowed:
             raise LineaError(
                 f"the demo stopped: `{line}` ended with status {done.returncode}",
@@ -131,7 +136,7 @@ def run(folder: Path | None = None) -> int:
 
     stage.say("What happened to each result, and why?")
     stage.run("log")
-    stage.say("What is this model, and which code made it? Not the whole notebook: what it rests on")
+    stage.say("What is this model, and which code made it? Of the notebook, what it rests on")
     stage.run("show", "model")
     stage.say("Who wrote each line of it, and when?")
     stage.run("blame", "feature_table")
@@ -163,7 +168,8 @@ def run(folder: Path | None = None) -> int:
 def _require() -> None:
     import importlib.util
 
-    missing = [n for n in ("pandas", "sklearn", "ipykernel", "nbclient") if importlib.util.find_spec(n) is None]
+    needed = ("pandas", "sklearn", "ipykernel", "nbclient")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         names = " ".join({"sklearn": "scikit-learn"}.get(n, n) for n in missing)
         raise LineaError(f"the demo needs {names}", hint=f"pip install {names}")
@@ -182,12 +188,19 @@ def _wine() -> str:
 
 
 def _notebook() -> str:
-    cells = [
-        {"cell_type": "code", "id": f"cell-{n}", "execution_count": None, "metadata": {}, "outputs": [],
-         "source": source.splitlines(keepends=True)}
+    cells: list[dict[str, object]] = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "execution_count": None,
+            "metadata": {},
+            "outputs": [],
+            "source": source.splitlines(keepends=True),
+        }
         for n, source in enumerate(NOTEBOOK, 1)
-    ]  # fmt: skip
+    ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return json.dumps(
-        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5},
+        indent=1,
     )
