@@ -83,4 +83,4 @@ def test_an_old_version_comes_back_as_it_was(history: Project) -> None:
     history.ok("python same.py")
     code = (history.folder / "back" / "strength.py").read_text()
     assert "rank" not in code and "groupby" in code
-    assert [v["number"] for v in json.loads(history.ok("linea log strength --json"))] == [3, 2, 1]
+    assert [v["version"] for v in json.loads(history.ok("linea log strength --json"))] == [3, 2, 1]
