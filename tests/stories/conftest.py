@@ -96,14 +96,15 @@ class Project:
         return self.kernels[-1]
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty folder, an author, a wide terminal."""
-    for name in [n for n in os.environ if n.startswith("LINEA_")]:
-        monkeypatch.delenv(name)
-    for name, value in {**ME, "COLUMNS": "120", "PYTHONUTF8": "1"}.items():
-        monkeypatch.setenv(name, value)
-    made = Project(tmp_path)
-    yield made
-    for kernel in made.kernels:
-        kernel.close()
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """An empty folder, an author, a wide terminal; one for all tests of a story."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("LINEA_")]:
+            patch.delenv(name)
+        for name, value in {**ME, "COLUMNS": "120", "PYTHONUTF8": "1"}.items():
+            patch.setenv(name, value)
+        made = Project(tmp_path_factory.mktemp("project"))
+        yield made
+        for kernel in made.kernels:
+            kernel.close()

@@ -40,33 +40,32 @@ table = wine.loc[wine["strong"], ["grower", "hue"]]
 """
 
 
-@pytest.mark.slow
-def test_the_slice_of_a_messy_notebook_is_short_and_gives_the_same_table(project: Project) -> None:
-    """Cells that failed, were superseded or led nowhere are left out; the rest runs alone."""
+@pytest.fixture(scope="module")
+def shown(project: Project) -> str:
+    """The table as the notebook shows it, once all cells have run and it is saved."""
     project.write("wine.csv", WINE)
     kernel = project.kernel()
-    kernel.run("%load_ext linea")
-    kernel.run("import linea\nimport pandas as pd")
-    said = [kernel.run(CELLS[name]) for name in ORDER]
+    kernel.run("%load_ext linea")  # In[1]
+    kernel.run("import linea\nimport pandas as pd")  # In[2]
+    said = [kernel.run(CELLS[name]) for name in ORDER]  # In[3] …
     assert "KeyError" in said[2]
     assert "NameError" in said[3]
     kernel.run('linea.save(table, "strong_wines")')
+    return kernel.run("print(table.to_csv())")
 
+
+@pytest.mark.slow
+def test_the_slice_of_a_messy_notebook_is_short_and_gives_the_same_table(
+    project: Project, shown: str
+) -> None:
+    """Cells that failed, were superseded or led nowhere are left out; the rest runs alone."""
     assert project.ok("linea show strong_wines --code") == SLICE
     assert "identical" in project.ok("linea verify strong_wines")
 
 
 @pytest.mark.slow
-def test_the_slice_runs_as_a_script_of_its_own(project: Project) -> None:
+def test_the_slice_runs_as_a_script_of_its_own(project: Project, shown: str) -> None:
     """What checkout writes as code runs with plain python and rebuilds the table."""
-    project.write("wine.csv", WINE)
-    kernel = project.kernel()
-    kernel.run("%load_ext linea\nimport linea\nimport pandas as pd")
-    for name in ORDER:
-        kernel.run(CELLS[name])
-    kernel.run('linea.save(table, "strong_wines")')
-    shown = kernel.run("print(table.to_csv())")
-
     project.ok("linea checkout strong_wines --code --to clean")
     [script] = (project.folder / "clean").glob("*.py")
     project.write("alone.py", script.read_text() + "print(table.to_csv())\n")
@@ -74,18 +73,10 @@ def test_the_slice_runs_as_a_script_of_its_own(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_every_line_of_the_slice_tells_its_cell(project: Project) -> None:
+def test_every_line_of_the_slice_tells_its_cell(project: Project, shown: str) -> None:
     """Blame names the cell's execution count and the line in it, the last run of a re-run cell."""
-    project.write("wine.csv", WINE)
-    kernel = project.kernel()
-    kernel.run("%load_ext linea")  # In[1]
-    kernel.run("import linea\nimport pandas as pd")  # In[2]
-    for name in ORDER:  # In[3] …
-        kernel.run(CELLS[name])
-    kernel.run('linea.save(table, "strong_wines")')
-    by_code = {
-        line.split("  ")[-1]: line for line in project.ok("linea blame strong_wines").splitlines()
-    }
+    lines = project.ok("linea blame strong_wines").splitlines()
+    by_code = {line.split("  ")[-1]: line for line in lines}
     assert "[2]:2 " in by_code["import pandas as pd"]
     assert "[12]:1 " in by_code['wine = pd.read_csv("wine.csv")']
     assert "[18]:1 " in by_code['table = wine.loc[wine["strong"], ["grower", "hue"]]']

@@ -41,7 +41,7 @@ assert made["weights"] == linea.get("weights").get_value(), made["weights"]
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def module(project: Project) -> str:
     """The module that the notebook's last cell writes to `pipeline.py`."""
     project.write("wine.csv", WINE)

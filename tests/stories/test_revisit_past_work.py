@@ -25,7 +25,7 @@ table.to_csv("strength.csv", index=False)
 SECOND = FIRST.replace("linea.save", 'table["rank"] = table["alcohol"].rank()\nlinea.save')
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def history(project: Project) -> Project:
     """Three versions: a first, one of changed code, one of changed data; and a file sent of the first."""
     project.write("wine.csv", WINE)
