@@ -100,7 +100,7 @@ LINE = (
 )
 PATCH = ("facecolor", "edgecolor", "linewidth", "linestyle", "hatch", "fill")
 COLLECTION = ("facecolor", "edgecolor", "linewidth", "offsets", "array", "hatch")
-TEXT = ("text", "color", "fontsize", "rotation", "position")
+TEXT = ("text", "color", "fontsize", "rotation")
 PIXELS = ("array", "extent", "clim")
 
 SHOWN: dict[str, tuple[str, ...]] = {
@@ -139,11 +139,25 @@ LAYOUT = frozenset(
 def figure_hash(figure: Any, of: Of) -> bytes:
     """Return the hash of what a figure shows: its artists' data, texts and colours, in order."""
     parts: list[bytes] = []
+    placed = set(map(id, _placed_texts(figure)))
     for artist in _artists(figure):
         own = class_name(type(artist))
         facts = [text_bytes(own), text_bytes(_label(artist)), *_facts(artist, of)]
+        if _is(artist, "matplotlib.text.Text") and id(artist) not in placed:
+            facts.append(_fact(artist.get_position(), of))
         parts.append(join("artist", *facts))
     return join("figure", *parts)
+
+
+def _placed_texts(figure: Any) -> Iterator[Any]:
+    """Yield the titles and axis labels: the layout places them, by the size of the fonts."""
+    for name in ("_suptitle", "_supxlabel", "_supylabel"):
+        yield getattr(figure, name, None)
+    for axes in figure.axes:
+        for name in ("title", "_left_title", "_right_title"):
+            yield getattr(axes, name, None)
+        for axis in ("xaxis", "yaxis", "zaxis"):
+            yield getattr(getattr(axes, axis, None), "label", None)
 
 
 def _artists(artist: Any) -> Iterator[Any]:
@@ -193,25 +207,12 @@ def _facts(artist: Any, of: Of) -> Iterator[bytes]:
 
 
 def _ticks(axis: Any, of: Of) -> Iterator[bytes]:
-    """Yield ticks that the user set; those that the library chose follow from the limits."""
-    locator, formatter = axis.get_major_locator(), axis.get_major_formatter()
-    for part, member in ((locator, "locs"), (formatter, "seq"), (formatter, "fmt")):
-        if type(part).__name__.startswith(
-            ("Fixed", "Func", "FormatStr", "StrMethod", "StrCategory")
-        ):
-            found = getattr(part, member, None)
-            if found is not None:
-                yield _fact(
-                    [str(x) for x in found]
-                    if member == "seq"
-                    else found
-                    if isinstance(found, str)
-                    else np.asarray(found, dtype=float),
-                    of,
-                )
-    units = getattr(getattr(axis, "units", None), "_mapping", None)
-    if units:
-        yield of([str(key) for key in units])
+    """Yield the ticks that the user set; those that the library chose follow from the limits."""
+    formatter = axis.get_major_formatter()
+    yield text_bytes(f"{type(formatter).__name__} {getattr(formatter, 'fmt', '')}")
+    if type(axis.get_major_locator()).__name__ in ("FixedLocator", "StrCategoryLocator"):
+        yield _fact(np.asarray(axis.get_majorticklocs(), dtype=float), of)
+        yield of([label.get_text() for label in axis.get_majorticklabels()])
 
 
 def _path(path: Any, of: Of) -> Iterator[bytes]:
