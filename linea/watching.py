@@ -64,7 +64,7 @@ def describe() -> str:
     assumed = sum(bool(s.assumed) for s in session.steps)
     lines = [
         f"{state} {session.source or 'this session'}: {steps} statements recorded",
-        f"their own time {session.user_seconds:.1f} s, linea's {session.own_seconds:.2f} s",
+        f"their own time {session.budget.user_seconds:.1f} s, linea's {session.budget.own_seconds:.2f} s",
     ]
     if assumed:
         lines.append(f"effects of {assumed} were assumed, not observed: slices may be larger than needed")

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from linea import slicing
+from linea.capture.randomness import clocks, unseeded
 from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import SliceError
@@ -46,8 +47,8 @@ def build(
         result=result,
         last=last,
         inputs=session.inputs,
-            facts=session.blocks,
-            user_classes=session.user_classes,
+        facts=session.blocks,
+        user_classes=session.user_classes,
         conservative=reasons(session, kept),
         unreproducible=unreproducible(session, kept),
     )
@@ -66,11 +67,11 @@ def unreproducible(session: Session, kept: list[int]) -> list[str]:
     for i in kept:
         step = session.steps[i]
         place = step.statement.place
-        for key in session.unseeded(step, written):
+        for key in unseeded(step, written):
             found.append(f"{key} at {place}")
         written |= step.effects.binds
         if i in session.network:
             found.append(f"the network at {place}")
-        for clock in session.clocks(step):
+        for clock in clocks(step):
             found.append(f"{clock} at {place}")
     return found

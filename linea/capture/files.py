@@ -7,6 +7,7 @@ file there is.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -160,9 +161,9 @@ class Files:
             if not isinstance(raw, str) or not raw or len(raw) > 1024 or "\n" in raw or "\0" in raw:
                 continue
             path = self.absolute(raw)
-            if path in self.known or (("." in raw or "/" in raw) and os.path.isfile(path)):
-                if not self._ignore(path):
-                    found.add(path)
+            exists = path in self.known or (("." in raw or "/" in raw) and os.path.isfile(path))
+            if exists and not self._ignore(path):
+                found.add(path)
         return found
 
     def absolute(self, path: object) -> str:
@@ -368,7 +369,5 @@ class _Inotify:
                     found.append((path, "read"))
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             os.close(self.fd)
-        except OSError:
-            pass

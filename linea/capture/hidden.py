@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
-from linea.capture.objects import address, random_state
+from linea.capture.objects import random_state
 from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
 
 
@@ -234,20 +234,3 @@ class Hidden:
             elif _READERS[key](facts):
                 found.add(key)
         return found
-
-
-def figures() -> list[object]:
-    """The figures that pyplot holds, the current one last."""
-    helpers = sys.modules.get("matplotlib._pylab_helpers")
-    if helpers is None:
-        return []
-    try:
-        return [m.canvas.figure for m in helpers.Gcf.figs.values()]
-    except Exception:
-        return []
-
-
-def current_figure() -> object | None:
-    """The figure that pyplot draws in next, if there is one."""
-    found = figures()
-    return found[-1] if found else None

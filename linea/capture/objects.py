@@ -34,7 +34,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from xxhash import xxh3_64, xxh3_64_intdigest
 
@@ -43,9 +43,10 @@ from linea.capture.source import CODE_IN_TEXT, CodeNames, identifiers
 # `id` raises an audit event for every call; this gives the same identity without one.
 address: Callable[[object], int] = object.__hash__
 
+T = TypeVar("T")
 
 
-def is_a(value: object, kinds: type | tuple[type, ...]) -> bool:
+def is_a(value: object, kinds: type[T] | tuple[type[T], ...]) -> TypeGuard[T]:
     """`isinstance` that asks the type only: `__class__` may be the user's own code."""
     return issubclass(type(value), kinds)
 
@@ -269,6 +270,28 @@ class Graph:
             reach.modules, reach.files, reach.reads_all, reach.pyplot, reach.cut,
         )  # fmt: skip
 
+    def tie(self, bound: Iterable[str], read: Iterable[str]) -> None:
+        """Names bound to something unseen may share it with what can't be seen below `read`."""
+        hazy: set[int] = set()
+        for name in read:
+            reach = self.reach.get(name, NOTHING)
+            hazy |= reach.keys if reach.cut else reach.opaque
+        if not hazy:
+            return
+        for name in bound:
+            reach = self.reach.get(name, NOTHING)
+            if reach.opaque or reach.cut:
+                self.link(name, hazy)
+
+    def mix(self, names: Iterable[str], step: int) -> None:
+        """Nothing is known of what `names` share after `step`: take them to share something."""
+        known = [n for n in names if n in self.reach]
+        keys = {key for n in known for key in self.reach[n].keys}
+        if keys:
+            token = min(keys | {0}) - 1 - step  # no object's address
+            for name in known:
+                self.link(name, {token})
+
     def holders(self, keys: Iterable[int]) -> set[str]:
         """The names whose reach holds any of `keys`."""
         found: set[str] = set()
@@ -470,7 +493,8 @@ def _module_of(kind: type) -> str:
 
 
 def _qualname(kind: type) -> str:
-    return type.__getattribute__(kind, "__qualname__")
+    name: str = type.__getattribute__(kind, "__qualname__")
+    return name
 
 
 # --------------------------------------------------------------------------- prints of contents
@@ -530,7 +554,7 @@ def _piece(items: list[object], walk: _Walk) -> object:
     if kinds <= _FLAT and all(
         set(map(type, item)) <= ATOMS
         for item in items
-        if type(item) is tuple  # type: ignore[call-overload]
+        if type(item) is tuple
     ):
         return xxh3_64_intdigest(marshal.dumps(items, 2))
     walk.stack.extend(items)
@@ -776,7 +800,7 @@ def _instance(kind: type, content: Handler | None) -> Handler:
     return handle
 
 
-def _atom_content(root: type) -> Handler:
+def _atom_content(root: Any) -> Handler:
     def content(obj: Any, walk: _Walk) -> object:
         if root in (str, bytes, int, float, complex):
             return _shallow([root.__new__(root, obj)]) if root is not int else int.__repr__(obj)
@@ -952,7 +976,7 @@ def random_state(obj: Any) -> Any:
 def _frame(obj: Any, walk: _Walk) -> object:
     """pandas DataFrame and Series: their blocks, axes and attributes."""
     attributes = _attributes(obj) or {}
-    manager = attributes.get("_mgr")
+    manager: Any = attributes.get("_mgr")
     if manager is None:
         raise ValueError("no block manager")
     shape: list[object] = []

@@ -1,4 +1,4 @@
-"""Exceptions to observation: calls known to change nothing, and calls known to change what can't be seen.
+"""Exceptions to observation: calls that change nothing, and calls that change what can't be seen.
 
 None of these is needed to be right; they keep slices small and capture fast.
 """
@@ -6,6 +6,7 @@ None of these is needed to be right; they keep slices small and capture fast.
 from __future__ import annotations
 
 import re
+import sys
 
 PURE_BUILTINS = frozenset({
     "abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dir",
@@ -59,4 +60,39 @@ PLOTTERS = frozenset({
 
 DRAWING = frozenset({"matplotlib", "seaborn"})
 
-STANDARD = frozenset(__import__("sys").stdlib_module_names)
+STANDARD = frozenset(sys.stdlib_module_names)
+
+NOISE = frozenset({
+    "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__", "__builtin__",
+    "__file__", "__cached__", "__annotations__", "In", "Out", "_ih", "_oh", "_dh", "_i", "_ii",
+    "_iii", "exit", "quit", "get_ipython", "open",
+})  # fmt: skip
+"""Names that the interpreter and IPython put into the namespace."""
+
+CONTAINERS = frozenset({list, dict, tuple, set})
+
+QUIET_TYPES = frozenset({
+    "pandas.DataFrame", "pandas.Series", "pandas.Index", "pandas.RangeIndex",
+    "pandas.DatetimeIndex", "numpy.ndarray", "polars.DataFrame", "polars.Series", "pyarrow.Table",
+})  # fmt: skip
+"""Types of libraries that reading from changes nothing of."""
+
+LOOKS = frozenset({
+    "show", "savefig", "print", "display", "get_title", "get_xlabel", "get_ylabel", "get_lines",
+    "get_legend_handles_labels", "len", "closed", "fileno", "isatty", "get_params",
+})  # fmt: skip
+"""Calls that leave figures, handles and models as they are."""
+
+CONSUMING = frozenset({
+    "all", "any", "bytes", "dict", "frozenset", "list", "max", "min", "set", "sorted", "sum",
+    "tuple",
+})  # fmt: skip
+"""Builtins that use up the iterators they are given."""
+
+LISTING = frozenset({
+    "listdir", "scandir", "glob", "iglob", "rglob", "walk", "iterdir", "system", "getoutput", "run",
+    "ls", "check_output", "Popen", "exists", "rmtree", "copytree", "read_csv", "dataset",
+    "scan_csv", "scan_parquet", "read_parquet", "run_line_magic", "run_cell_magic", "call",
+    "check_call",
+})  # fmt: skip
+"""Calls whose result may rest on which files a folder holds."""

@@ -56,11 +56,11 @@ def run_statements(
         compiled, mode = compile_statement(node, filename, flags, docstring=number == 0)
         session.before(node, statement)
         try:
-            session.last_value = run_code(compiled, mode, namespace)
+            gave_value = run_code(compiled, mode, namespace)
         except BaseException as error:
             session.after(error)
             raise
-        session.after()
+        session.after(gave_value=gave_value)
 
 
 def compile_statement(
@@ -74,12 +74,12 @@ def compile_statement(
     return compile(module, filename, "exec", flags, dont_inherit=True), "exec"
 
 
-def run_code(code: types.CodeType, mode: str, namespace: dict[str, Any]) -> bool | None:
-    """Run; for an expression tell whether it gave something (True) or None."""
+def run_code(code: types.CodeType, mode: str, namespace: dict[str, Any]) -> bool:
+    """Run; tell of an expression whether it gave something other than None."""
     if mode == "eval":
-        return None if eval(code, namespace) is None else True
+        return eval(code, namespace) is not None
     exec(code, namespace)
-    return True
+    return False
 
 
 def main_module(path: Path) -> types.ModuleType:
@@ -117,7 +117,7 @@ def _ran(trace: types.TracebackType | None, filename: str) -> bool:
 
 
 def is_own(filename: str) -> bool:
-    return filename.startswith(_HERE) or filename.startswith("<frozen runpy>")
+    return filename.startswith((_HERE, "<frozen runpy>"))
 
 
 _HERE = str(Path(__file__).parent.parent)

@@ -66,6 +66,10 @@ class Uses:
     """Kinds of syntax in it: `call`, `operator`, `subscript`, `attribute`, `iterate`, `with`."""
 
 
+NO_USES = Uses(*(frozenset(),) * 5)
+"""Of a statement whose text couldn't be read."""
+
+
 def statements(source: str, filename: str = "<text>") -> list[tuple[ast.stmt, str, int, int]]:
     """Split `source` into its top-level statements.
 
@@ -507,9 +511,9 @@ class _Reader:
         # A class body runs at once in a scope of its own: names it binds shadow globals from then
         # on, and functions in it don't see them.
         known: set[str] = set()
-        for part in node.body:
+        for line in node.body:
             inner = _Reader()
-            inner.statement(part, local, late=late, certain=True)
+            inner.statement(line, local, late=late, certain=True)
             self.loads |= inner.loads - known
             self.deferred |= inner.deferred
             self.calls |= inner.calls
@@ -521,7 +525,7 @@ class _Reader:
             self.effects |= inner.effects
             self.keywords |= inner.keywords
             known |= inner.stores
-            declared = _bound_in([part])[1]
+            declared = _bound_in([line])[1]
             for name in declared & (inner.stores | inner.maybe):
                 self.store(name, local, late, certain=False)
 

@@ -1,0 +1,90 @@
+"""pyplot's figures before and after a statement → the figures it made and drew in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from linea.capture.objects import Reach, address
+from linea.capture.rules import LOOKS, PLOTTERS, STANDARD
+from linea.capture.running import Running
+
+CURRENT = "hidden:current figure"
+
+_MAKERS = frozenset({"figure", "subplots", "subplot_mosaic"})
+
+
+def open_figures() -> tuple[int, ...]:
+    """Addresses of the figures that pyplot holds, the current one last."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None:
+        return ()
+    try:
+        return tuple(address(m.canvas.figure) for m in helpers.Gcf.figs.values())
+    except Exception:
+        return ()
+
+
+def draws(running: Running, below: Iterable[Reach]) -> bool:
+    """Whether a statement has, or may have, to do with pyplot; `below` is what it can reach."""
+    if "matplotlib.pyplot" not in sys.modules:
+        return False
+    if open_figures() != running.figures:
+        return True
+    modules: set[str] = set()
+    packages: set[str] = set()
+    for reach in below:
+        modules |= reach.modules
+        packages |= reach.packages
+    if modules & {"matplotlib.pyplot", "matplotlib.pylab"} or "seaborn" in packages:
+        return True
+    return bool(running.mentions & PLOTTERS) and bool(packages - STANDARD)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a drawing statement did; `keys` are the figures it drew in."""
+
+    reads: set[str]
+    binds: set[str]
+    mutates: set[str]
+    keys: set[int]
+
+
+class Figures:
+    """Numbers for figures, so that a new one at an old one's address isn't taken for it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._made = 0
+
+    def location(self, key: int) -> str:
+        """The location of the figure at address `key`."""
+        if key not in self._numbers:
+            return self._new(key)
+        return f"figure:{self._numbers[key]}"
+
+    def _new(self, key: int) -> str:
+        self._made += 1
+        self._numbers[key] = self._made
+        return f"figure:{self._made}"
+
+    def drawn(self, running: Running) -> Drawn:
+        """Which figures a drawing statement made, and drew in."""
+        now = open_figures()
+        made = [key for key in now if key not in running.figures]
+        current = now[-1] if now else None
+        binds = {self._new(key) for key in made}
+        creates = bool(running.uses.calls & _MAKERS and made)
+        only_looks = bool(running.uses.calls) and running.uses.calls <= LOOKS
+
+        before = None if creates else running.figure
+        touched = {key for key in (current, before) if key is not None}
+        reads = {self.location(key) for key in touched}
+        keys = set() if only_looks else touched - set(made)
+        if current != running.figure:
+            binds.add(CURRENT)
+        if not (creates and current in made):
+            reads.add(CURRENT)
+        return Drawn(reads - binds, binds, {self.location(key) for key in keys}, keys)

@@ -1,0 +1,279 @@
+"""What the instruments show of one executed statement → its Effects."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from linea.capture import harmless, imports, invisible, randomness
+from linea.capture.drawing import draws, open_figures
+from linea.capture.files import Touched
+from linea.capture.filing import FileRead, lists_folders
+from linea.capture.hidden import Facts
+from linea.capture.instruments import Instruments
+from linea.capture.looking import Look, unseen
+from linea.capture.objects import NOTHING, Reach
+from linea.capture.randomness import RANDOM
+from linea.capture.rules import EVERYWHERE, NOISE, SEEDS
+from linea.capture.running import Running
+from linea.capture.source import uses
+from linea.model import Effects, Location, Statement
+
+TOO_LARGE = "objects too large to compare within the time budget"
+
+_SHOWN = frozenset({"_", "__", "___"})
+"""IPython's names for the last values shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that was seen of one statement."""
+
+    effects: Effects
+    assumed: tuple[str, ...] = ()
+    packages: frozenset[str] = frozenset()
+    inputs: tuple[FileRead, ...] = ()
+    written: tuple[str, ...] = ()
+    network: bool = False
+
+
+def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
+    """Note what is known as a statement is about to run."""
+    found = uses(node)
+    running = Running(node, statement, found, modules=len(sys.modules))
+    if not found.inert:
+        running.figures = open_figures()
+        running.named = tools.filing.files.named([*found.strings, *tools.scope.texts(found.loads)])
+        running.named |= tools.filing.behind(found.loads)
+    running.reads = tools.scope.read(node, found)
+    return running
+
+
+class Evidence:
+    """The evidence on one statement, from the text outward: objects, modules, state, files."""
+
+    def __init__(
+        self, tools: Instruments, running: Running, touched: Touched, *, completed: bool, step: int
+    ) -> None:
+        self.tools = tools
+        self.running = running
+        self.uses = running.uses
+        self.touched = touched
+        self.step = step
+        self.runs = not running.uses.inert
+        self.importing = isinstance(running.node, (ast.Import, ast.ImportFrom))
+        self.bound, self.unbound = tools.bindings.changes(running.uses, completed=completed)
+        self.reads = set(running.reads)
+        self.binds = set(self.bound)
+        self.mutates: set[str] = set()
+        self.mutated: set[str] = set()
+        """The names among `mutates`."""
+        self.packages: set[str] = set()
+        self.mentions: set[str] = set()
+        self.fresh: set[str] = set()
+        self.draws = False
+        self.assumed: list[str] = []
+
+    def observe(self) -> Observation:
+        """Take all evidence, and join it."""
+        known = self._known()
+        self._compare_objects(known)
+        self._follow_modules(known)
+        if self.importing or (self.runs and not self._only_computes()):
+            self._sense_state()
+        if self.touched or self.running.named:
+            self._follow_files()
+        filing = self.tools.filing
+        return Observation(
+            self._effects(),
+            tuple(self.assumed),
+            frozenset(self.packages),
+            tuple(filing.inputs(self.running, self.touched)),
+            tuple(filing.outputs(self.touched)),
+            self.touched.network,
+        )
+
+    # ------------------------------------------------------------------------------- objects
+
+    def _known(self) -> dict[str, Reach]:
+        """What the names in question led to before the statement."""
+        reach = self.tools.graph.reach
+        return {n: reach.get(n, NOTHING) for n in self.reads | self.bound | self.unbound}
+
+    def _compare_objects(self, known: dict[str, Reach]) -> None:
+        """Find the names whose objects the statement changed."""
+        tools = self.tools
+        observed = self.runs and not harmless.is_harmless(self.running, tools.scope)
+        self._forget_unbound()
+        look = Look(tools.scope, tools.budget, self.bound, self.step)
+        look.at(self.bound)
+        if observed:
+            self._look_below(look, known)
+        if self.runs:
+            self.reads |= tools.scope.closure(self.reads)
+            look.changed |= invisible.patched(self.uses, tools.scope)
+            self._draw(look)
+        self.mutated = self._sharing(look, known)
+        self.mutates |= self.mutated
+        if look.blurred:
+            self.assumed.append(TOO_LARGE)
+            tools.graph.mix(self.reads | self.bound, self.step)
+        if self.runs:
+            tools.graph.tie(self.bound, self.reads)
+            tools.filing.tie(self.bound, self.running, self.touched)
+
+    def _forget_unbound(self) -> None:
+        for name in self.unbound:
+            self.tools.graph.forget(name)
+            self.tools.filing.forget(name)
+
+    def _look_below(self, look: Look, known: dict[str, Reach]) -> None:
+        """Compare whatever the statement could reach."""
+        graph = self.tools.graph
+        look.below(self.reads)
+        # Objects that were below these names and no longer are may live on under others.
+        gone = {key for name in self.reads for key in known[name].keys} - look.visited
+        look.at(graph.holders(gone))
+        if not harmless.only_looks(self.uses):
+            look.changed |= unseen(known, graph.reach, names=self.reads)
+
+    def _draw(self, look: Look) -> None:
+        reach = self.tools.graph.reach
+        self.draws = draws(self.running, (reach.get(n, NOTHING) for n in self.reads))
+        if self.draws:
+            drawn = self.tools.figures.drawn(self.running)
+            self.reads |= drawn.reads
+            self.binds |= drawn.binds
+            self.mutates |= drawn.mutates
+            look.changed |= drawn.keys
+
+    def _sharing(self, look: Look, known: dict[str, Reach]) -> set[str]:
+        """Names that lead, or led, to a changed object."""
+        graph = self.tools.graph
+        sharing = graph.holders(look.changed)
+        # They may reach other things now.
+        look.at(sharing - self.bound)
+        sharing |= graph.holders(look.changed)
+        led = {n for n, reach in known.items() if not reach.keys.isdisjoint(look.changed)}
+        return (sharing | (led - self.unbound)) - self.bound
+
+    # ------------------------------------------------------------------------------- modules
+
+    def _follow_modules(self, known: dict[str, Reach]) -> None:
+        """Find the modules that the statement loaded and reached."""
+        tools = self.tools
+        if self.runs or self.uses.modules:
+            self.packages = tools.scope.packages(self.reads | self.bound)
+        self.mentions = self.running.mentions | tools.scope.mentions(self.reads)
+        read = imports.submodules_read(tools.scope.namespace, self.reads, self.mentions)
+        self.fresh = tools.modules.loaded_since(self.running.modules)
+        self.reads |= _prefixed("module", read)
+        self.binds |= _prefixed("module", (m for m in self.uses.modules if m in sys.modules))
+        self.mutates |= _prefixed("module", self.fresh)
+        for package in imports.packages_extended(self.running.node):
+            self.reads.add(package)
+            self.mutates.add(package)
+            if known.get(package, NOTHING) is not NOTHING:
+                self.binds.discard(package)
+
+    # --------------------------------------------------------------------------------- state
+
+    def _only_computes(self) -> bool:
+        return harmless.only_computes(self.uses, self.tools.scope)
+
+    def _sense_state(self) -> None:
+        """Find the hidden state that the statement read and wrote."""
+        tools = self.tools
+        new_counts = not self.importing or any(map(tools.modules.own, self.fresh))
+        changed = tools.hidden.observe(new_counts=new_counts)
+        self.reads |= _prefixed("hidden", tools.hidden.reads(self._facts()))
+        seeds = randomness.seeded(self.running, tools.scope) & changed
+        for key in changed:
+            self._write_state(key, replaced=key in seeds)
+        self._write_packages(changed)
+
+    def _facts(self) -> Facts:
+        scope, constants = self.tools.scope, self.uses.strings
+        return Facts(
+            runs=self.runs,
+            mentions=frozenset(self.mentions),
+            packages=frozenset(self.packages),
+            text=bool(self.mutated) or not harmless.is_text_free(self.bound, scope, constants),
+            files=bool(self.touched or self.running.named),
+            imports=self.importing or bool(self.touched.modules),
+            pyplot=self.draws,
+        )
+
+    def _write_state(self, key: str, *, replaced: bool) -> None:
+        """The hidden state `key` differs; `replaced`: whatever it was before."""
+        location = f"hidden:{key}"
+        if key in RANDOM and key not in self.tools.seeded:
+            # Until it is seeded, what was drawn before makes no difference that a re-run could
+            # show.
+            if self.mentions & SEEDS:
+                self.tools.seeded.add(key)
+                self.binds.add(location)
+            elif not self.importing and not self.fresh:
+                self.mutates.add(location)
+        elif replaced:
+            self.binds.add(location)
+            self.reads.discard(location)
+        else:
+            self.mutates.add(location)
+            self.reads.add(location)
+
+    def _write_packages(self, changed: set[str]) -> None:
+        """Packages hold state too: whoever uses one reads it."""
+        tools = self.tools
+        bound = self.bound - _SHOWN
+        written = invisible.packages_written(
+            self.running,
+            tools.scope,
+            visible=bool(
+                changed or self.mutated or self.touched or bound or self.unbound or self.draws
+            ),
+            state=bool(changed),
+            mutated=bool(self.mutated),
+        )
+        tools.everywhere |= written & EVERYWHERE
+        self.mutates |= _prefixed("package", written)
+        self.reads |= _prefixed("package", self.packages - EVERYWHERE)
+        if self.runs:
+            self.reads |= _prefixed("package", tools.everywhere)
+
+    # --------------------------------------------------------------------------------- files
+
+    def _follow_files(self) -> None:
+        """Find the files that the statement read and wrote."""
+        lists = not self.importing and lists_folders(self.mentions, self.touched)
+        found = self.tools.filing.effects(self.running, self.touched, self.mutated, lists=lists)
+        self.reads |= found.reads
+        self.binds |= found.binds
+        self.mutates |= found.mutates
+
+    # -------------------------------------------------------------------------------- joined
+
+    def _effects(self) -> Effects:
+        cell = self.running.statement.place.cell
+        if cell is not None:
+            self.binds.add(f"_i{cell}")
+        files = {r for r in self.reads if r.startswith("file:")}
+        reads = self.reads - (self.binds - self.running.reads - files)
+        reads |= self.uses.loads
+        return Effects(
+            reads=locations(reads - (NOISE - {"__name__", "__file__"})),
+            binds=locations(self.binds | self.unbound),
+            mutates=locations(self.mutates - self.binds - self.unbound),
+            unbinds=locations(self.unbound),
+        )
+
+
+def locations(texts: Iterable[str]) -> frozenset[Location]:
+    """`texts` as locations."""
+    return frozenset(map(Location, texts))
+
+
+def _prefixed(kind: str, names: Iterable[str]) -> set[str]:
+    return {f"{kind}:{name}" for name in names}

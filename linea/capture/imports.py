@@ -1,0 +1,88 @@
+"""Loaded modules → which are the user's own, which a statement loaded, which it reaches."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from linea.capture.objects import is_a
+
+DEPTH = 4
+"""How many packages deep submodules are followed."""
+
+_MAIN = ("__main__", "__mp_main__")
+
+
+class UserModules:
+    """Tells modules of the user's own project from libraries."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+        self._libraries = _library_folders()
+
+    def own(self, name: str) -> bool:
+        """Whether `name` is a module of the user's own project."""
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        module = sys.modules.get(name)
+        if module is None:
+            return False
+        self._known[name] = own = self._is_own(name, getattr(module, "__file__", None))
+        return own
+
+    def _is_own(self, name: str, file: object) -> bool:
+        return (
+            isinstance(file, str)
+            and name.partition(".")[0] not in ("linea", *_MAIN)
+            and not os.path.abspath(file).startswith(self._libraries)
+            and "site-packages" not in file
+            and "dist-packages" not in file
+        )
+
+    def loaded_since(self, count: int) -> set[str]:
+        """Submodules and modules of the user's own that were loaded after the first `count`."""
+        if len(sys.modules) == count:
+            return set()
+        return {n for n in list(sys.modules)[count:] if "." in n or self.own(n)}
+
+
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return tuple(os.path.abspath(p) + os.sep for p in found)
+
+
+def submodules_read(
+    namespace: dict[str, Any], names: Iterable[str], mentions: set[str]
+) -> set[str]:
+    """Dotted names of modules that are reached as attributes of packages among `names`."""
+    found: set[str] = set()
+    for name in names:
+        value = namespace.get(name)
+        if is_a(value, types.ModuleType):
+            _descend(value, mentions, found, 0)
+    return found
+
+
+def _descend(module: types.ModuleType, mentions: set[str], found: set[str], depth: int) -> None:
+    inner = vars(module)
+    for attribute in mentions:
+        part = inner.get(attribute)
+        if not is_a(part, types.ModuleType) or part.__name__ in found:
+            continue
+        if depth < DEPTH and part.__name__.startswith(module.__name__ + "."):
+            found.add(part.__name__)
+            _descend(part, mentions, found, depth + 1)
+
+
+def packages_extended(node: ast.stmt) -> set[str]:
+    """Names that `import a.b` binds to a package it adds a module to."""
+    if not isinstance(node, ast.Import):
+        return set()
+    return {a.name.split(".")[0] for a in node.names if "." in a.name and not a.asname}

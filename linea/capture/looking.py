@@ -1,0 +1,75 @@
+"""Names after a statement → which objects below them differ from what they were before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from linea.capture.budget import Budget
+from linea.capture.objects import NOTHING, Reach
+from linea.capture.scope import Scope
+
+LEAST = 0.02
+"""Seconds that a walk which was begun may take in any case."""
+
+
+class Look:
+    """One round of comparing: each name is looked at once, as far as the budget goes."""
+
+    def __init__(self, scope: Scope, budget: Budget, bound: set[str], steps: int) -> None:
+        self.changed: set[int] = set()
+        """Keys of objects that differ, or weren't compared."""
+        self.visited: set[int] = set()
+        """Keys of objects that are below the names looked at."""
+        self.blurred = False
+        """Some were too large to compare, and count as changed."""
+        self._scope = scope
+        self._graph = scope.graph
+        self._budget = budget
+        self._bound = bound
+        self._steps = steps
+        self._done: set[str] = set()
+
+    def at(self, names: Iterable[str]) -> None:
+        """Compare what is below `names`."""
+        namespace = self._scope.namespace
+        for name in sorted(n for n in names if n not in self._done and n in namespace):
+            self._done.add(name)
+            self._at(name)
+
+    def below(self, names: set[str]) -> None:
+        """Compare what is below `names` and below the names that their functions read."""
+        done: set[str] = set()
+        while todo := self._scope.closure(names) - done:
+            self.at(todo)
+            done |= todo
+
+    def _at(self, name: str) -> None:
+        is_bound = name in self._bound
+        if is_bound:
+            self._graph.links.pop(name, None)
+        allowance = self._budget.allowance(self._steps)
+        if not is_bound and not self._budget.affords(name, allowance):
+            self._blur(name)
+            return
+        started = time.perf_counter()
+        self.changed |= self._graph.look(name, started + max(allowance, LEAST))[0]
+        self._budget.spent(name, time.perf_counter() - started)
+        self.visited |= self._graph.reach.get(name, NOTHING).keys
+
+    def _blur(self, name: str) -> None:
+        """Take all that is known to be below `name` to have changed."""
+        self.blurred = True
+        keys = self._graph.reach.get(name, NOTHING).keys
+        self.changed |= keys
+        self.visited |= keys
+
+
+def unseen(*reaches: Mapping[str, Reach], names: Iterable[str]) -> set[int]:
+    """Keys of what is below `names` and can't be seen, by any of `reaches`."""
+    found: set[int] = set()
+    for name in names:
+        for reach in reaches:
+            below = reach.get(name, NOTHING)
+            found |= below.keys if below.cut else below.opaque
+    return found

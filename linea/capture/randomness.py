@@ -1,0 +1,95 @@
+"""A statement's calls → what it seeds, and what it gives that no re-run gives again."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Container
+
+from linea.capture.rules import CLOCKS, GENERATORS, SEEDS
+from linea.capture.running import Running
+from linea.capture.scope import Scope, called_name
+from linea.capture.source import uses
+from linea.model import Location, Step
+
+RANDOM = frozenset({"random", "numpy.random", "torch.random"})
+"""Keys of the hidden states that random numbers are drawn from."""
+
+_NOWHERE = object()
+
+
+def seeded(running: Running, scope: Scope) -> set[str]:
+    """Random states that the statement replaced, whatever they were before."""
+    call = running.node.value if isinstance(running.node, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not running.uses.calls & SEEDS:
+        return set()
+    if any(isinstance(argument, ast.Call) for argument in call.args):
+        return set()  # the seed may itself be drawn
+    return _states_of(scope.resolve(_chain(call.func)))
+
+
+def _chain(node: ast.expr) -> list[str]:
+    """The names of an attribute chain; empty when it doesn't start at a name."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
+
+
+def _states_of(function: object) -> set[str]:
+    """The random states that a seeding function belongs to."""
+    owner = getattr(function, "__self__", None)
+    module = getattr(function, "__module__", None)
+    found: set[str] = set()
+    if owner is getattr(sys.modules.get("random"), "_inst", _NOWHERE):
+        found.add("random")
+    if owner is getattr(sys.modules.get("numpy.random.mtrand"), "_rand", _NOWHERE):
+        found.add("numpy.random")
+    if module == "numpy.random" and getattr(function, "__name__", "") == "seed":
+        found.add("numpy.random")
+    if module in ("torch.random", "torch") and "torch" in sys.modules:
+        found.add("torch.random")
+    return found
+
+
+def unseeded(step: Step, bound: Container[Location]) -> list[str]:
+    """Random states that `step` draws from and that aren't among the locations `bound` before."""
+    drawn = [
+        key
+        for key in sorted(RANDOM)
+        if Location(f"hidden:{key}") in step.effects.mutates
+        and Location(f"hidden:{key}") not in bound
+    ]
+    if not drawn or _seeds(step):
+        return []
+    return [f"the unseeded generator of {key.removesuffix('.random')}" for key in drawn]
+
+
+def _seeds(step: Step) -> bool:
+    if step.error:
+        return False
+    return bool(uses(ast.parse(step.statement.source).body[0]).calls & SEEDS)
+
+
+def clocks(step: Step) -> list[str]:
+    """Calls of `step` that give something else at every run."""
+    try:
+        tree = ast.parse(step.statement.source)
+    except SyntaxError:
+        return []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [reason for reason in map(_unrepeatable, calls) if reason]
+
+
+def _unrepeatable(call: ast.Call) -> str:
+    """Why a call gives something else at every run; empty when it doesn't."""
+    name = called_name(call)
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if name == "time" and owner is not None and getattr(owner, "id", "") != "time":
+        return ""
+    if name in CLOCKS:
+        return f"the clock or the system ({name})"
+    if name in GENERATORS and not call.args and not call.keywords:
+        return f"an unseeded generator ({name})"
+    return ""
