@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import logging
 import os
 import sys
 import types
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
-from linea.capture.script import is_own, main_module, run_statements, strip_traceback
+from linea.capture.script import is_own, main_module, run_statements, run_unwatched, strip_traceback
 from linea.capture.session import Session
 
 STORE = ".linea"
@@ -67,7 +68,9 @@ def describe() -> str:
         f"their own time {session.budget.user_seconds:.1f} s, linea's {session.budget.own_seconds:.2f} s",
     ]
     if assumed:
-        lines.append(f"effects of {assumed} were assumed, not observed: slices may be larger than needed")
+        lines.append(
+            f"effects of {assumed} were assumed, not observed: slices may be larger than needed"
+        )
     lines += [f"note: {note}" for note in session.notes]
     return "\n".join(lines)
 
@@ -167,10 +170,12 @@ def _run(
     replaced = sys.modules.get("__main__")
     sys.modules["__main__"] = module
     try:
-        session = Session(module.__dict__, root=root, source=name)
-        _Current.session = session
-        run_statements(session, source, filename, name, module.__dict__)
-        if after is not None:
+        session = begin(module.__dict__, root, name)
+        if session is None:
+            run_unwatched(source, filename, module.__dict__)
+        else:
+            run_statements(session, source, filename, name, module.__dict__)
+        if after is not None and session is not None:
             after(session)
     except SystemExit as end:
         return _status(end)
@@ -184,6 +189,16 @@ def _run(
 
 
 _KEPT: list[Any] = []
+
+
+def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
+    """Make the session of this process; None when watching can't begin, which stops nobody."""
+    try:
+        _Current.session = Session(namespace, root=root, source=source)
+    except Exception as error:
+        logging.getLogger("linea.capture").warning("watching can't begin", exc_info=error)
+        return None
+    return _Current.session
 
 
 def _status(end: SystemExit) -> int:
@@ -239,11 +254,9 @@ def take_over(frame: types.FrameType) -> None:
     if spec is not None:
         # The import of linea is as good as done: threads of the script mustn't wait for it.
         spec._initializing = False
-    try:
-        session = Session(namespace, root=root, source=name)
-    except Exception:
+    session = begin(namespace, root, name)
+    if session is None:
         return
-    _Current.session = session
     try:
         run_statements(session, source, filename, name, namespace, start=start)
     except SystemExit:

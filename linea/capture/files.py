@@ -40,10 +40,10 @@ class _Tap:
 
 
 def _hook(event: str, arguments: tuple[Any, ...], wanted: frozenset[str] = _WANTED) -> None:
-    if event in wanted and _Tap.events is not None:
+    if event in wanted and (events := _Tap.events) is not None:
         if event == "os.listdir" and sys._getframe(1).f_code.co_filename == _IMPORTER:
             return  # the import system looking for a module, not the user's program for files
-        _Tap.events.append((event, arguments))
+        events.append((event, arguments))
 
 
 _IMPORTER = "<frozen importlib._bootstrap_external>"

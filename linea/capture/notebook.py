@@ -91,8 +91,7 @@ class Watcher:
             code, first, last = text.span(node, source)
             head = text.leading_comments(source, first, floor)
             floor = last
-            if head < first:
-                code = "".join(text._lines(source)[head - 1 : first - 1]) + code
+            code = text.lines(source, head, first) + code
             self._queue.append((node, code, head, last))
 
     def resume_cell(self, raw: str) -> None:

@@ -552,9 +552,7 @@ def _piece(items: list[object], walk: _Walk) -> object:
     if kinds <= ATOMS:
         return xxh3_64_intdigest(marshal.dumps(items, 2))
     if kinds <= _FLAT and all(
-        set(map(type, item)) <= ATOMS
-        for item in items
-        if type(item) is tuple
+        set(map(type, item)) <= ATOMS for item in items if type(item) is tuple
     ):
         return xxh3_64_intdigest(marshal.dumps(items, 2))
     walk.stack.extend(items)

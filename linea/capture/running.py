@@ -31,6 +31,8 @@ class Running:
     """Versions that it loaded by `linea.get`."""
     saves: bool = False
     """It does nothing but hand a value to linea."""
+    blind: bool = False
+    """Its beginning wasn't seen: it is taken to have done anything."""
     started: float = 0.0
     overhead: float = 0.0
 

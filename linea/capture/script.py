@@ -44,23 +44,46 @@ def run_statements(
     floor = 0
     session.text = source
     for number, node in enumerate(tree.body):
-        code, first, last = text.span(node, source)
-        head = text.leading_comments(source, first, floor)
-        floor = last
-        if head < first:
-            code = "".join(text._lines(source)[head - 1 : first - 1]) + code
-        statement = Statement(code, Place(shown, head, last))
+        statement = statement_of(session, node, source, shown, floor)
+        floor = node.end_lineno or node.lineno
         if number < start:
-            session.assume(node, statement)
+            guarded(session, session.assume, node, statement)
             continue
         compiled, mode = compile_statement(node, filename, flags, docstring=number == 0)
-        session.before(node, statement)
+        guarded(session, session.before, node, statement)
         try:
             gave_value = run_code(compiled, mode, namespace)
         except BaseException as error:
-            session.after(error)
+            guarded(session, session.after, error, statement=statement)
             raise
-        session.after(gave_value=gave_value)
+        guarded(session, session.after, gave_value=gave_value, statement=statement)
+
+
+def statement_of(
+    session: Session, node: ast.stmt, source: str, shown: str, floor: int
+) -> Statement:
+    """The statement as it is written, with the comments above it down from line `floor`."""
+    try:
+        code, first, last = text.span(node, source)
+        head = text.leading_comments(source, first, floor)
+        return Statement(text.lines(source, head, first) + code, Place(shown, head, last))
+    except Exception as error:
+        session.fault("reading a statement", error)
+        place = Place(shown, node.lineno, node.end_lineno or node.lineno)
+        return Statement(ast.unparse(node), place)
+
+
+def guarded(session: Session, call: Callable[..., None], *given: Any, **options: Any) -> None:
+    """Whatever goes wrong in watching is the session's to note, never the program's to see."""
+    try:
+        call(*given, **options)
+    except Exception as error:
+        session.fault("watching a statement", error)
+
+
+def run_unwatched(source: str, filename: str, namespace: dict[str, Any]) -> None:
+    """Execute all of `source` as the interpreter does."""
+    exec(compile(source, filename, "exec", dont_inherit=True), namespace)
 
 
 def compile_statement(

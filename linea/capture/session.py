@@ -95,11 +95,11 @@ class Session:
         try:
             self.open = begin(self.tools, node, statement)
             self._note_kind(node, self.open.uses)
+            self.files.start()
         except Exception as error:
             self.fault("before a statement", error)
-            self.open = Running(node, statement, NO_USES)
+            self.open = Running(node, statement, NO_USES, blind=True)
         self.open.overhead = time.perf_counter() - began
-        self.files.start()
         self.open.started = time.perf_counter()
 
     def _note_kind(self, node: ast.stmt, found: Uses) -> None:
@@ -108,17 +108,30 @@ class Session:
         elif isinstance(node, ast.ClassDef):
             self.user_classes = True
 
-    def after(self, error: BaseException | None = None, *, gave_value: bool = False) -> None:
-        """The statement has run, or raised `error`; an expression may have given a value."""
+    def after(
+        self,
+        error: BaseException | None = None,
+        *,
+        gave_value: bool = False,
+        statement: Statement | None = None,
+    ) -> None:
+        """The statement has run, or raised `error`; an expression may have given a value.
+
+        `statement` is recorded when `before` failed to: nothing that ran may be missing.
+        """
         ended = time.perf_counter()
-        events = self.files.pause()
         running, self.open = self.open, None
         if running is None:
-            return
+            if statement is None:
+                return
+            running = Running(ast.Pass(), statement, NO_USES, started=ended, blind=True)
         running.gave_value = gave_value
         seconds = ended - running.started
         self.budget.user_seconds += seconds
         try:
+            events = self.files.pause()
+            if running.blind:
+                raise RuntimeError("the statement wasn't seen beginning")
             observation = self._observe(running, events, error)
         except Exception as fault:
             self.fault("after a statement", fault)
@@ -151,6 +164,7 @@ class Session:
         """All that a statement can have done."""
         # Rests on nothing that may just have failed.
         names = frozenset(Location(n) for n in self.namespace if n not in NOISE)
+        names |= {Location(BEFORE)}
         return Effects(reads=names | {Location(n) for n in running.uses.loads}, mutates=names)
 
     def _append(

@@ -641,11 +641,16 @@ def identifiers(texts: Iterable[str]) -> set[str]:
     return found
 
 
+def lines(source: str, first: int, last: int) -> str:
+    """The text from line `first` up to, not including, line `last` (1-based)."""
+    return "".join(_lines(source)[first - 1 : last - 1])
+
+
 def leading_comments(source: str, first: int, floor: int) -> int:
     """The line from which comments directly above line `first` start, not above line `floor`."""
-    lines = _lines(source)
+    text = _lines(source)
     line = first
-    while line - 1 > floor and lines[line - 2].lstrip().startswith("#"):
+    while line - 1 > floor and text[line - 2].lstrip().startswith("#"):
         line -= 1
     return line
 

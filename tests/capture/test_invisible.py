@@ -219,7 +219,13 @@ def test_linea_run_behaves_as_python_does(name: str, tmp_path: Path) -> None:
     assert watched == plain
 
 
-SKIPPED = {"docstring and future", "encoding declared", "an interrupt", "a syntax error", "an indentation error"}
+SKIPPED = {
+    "docstring and future",
+    "encoding declared",
+    "an interrupt",
+    "a syntax error",
+    "an indentation error",
+}
 
 
 @pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in SKIPPED])

@@ -87,7 +87,13 @@ def test_displays_magics_await_and_tracebacks_stay_as_they_are(tmp_path: Path) -
                 outs = kernel.run(cell)
                 found.append(
                     [
-                        (o.output_type, o.get("text", ""), dict(o.get("data", {})), o.get("ename"), len(o.get("traceback", [])))
+                        (
+                            o.output_type,
+                            o.get("text", ""),
+                            dict(o.get("data", {})),
+                            o.get("ename"),
+                            len(o.get("traceback", [])),
+                        )
                         for o in outs
                         if "Wall time" not in o.get("text", "")
                     ]
@@ -139,7 +145,11 @@ def test_the_linea_magic_tells_what_is_watched_and_slices_without_saving(tmp_pat
 def test_linea_run_executes_a_notebook_in_a_kernel(tmp_path: Path) -> None:
     """`linea run FILE.ipynb` prints what the cells print, records places, and can write the outputs."""
     notebook = nbformat.v4.new_notebook()
-    for source in ["import linea\nx = [3, 1]", "x.sort()\nprint('sorted')", "linea.save(x, 'x')\nx"]:
+    for source in [
+        "import linea\nx = [3, 1]",
+        "x.sort()\nprint('sorted')",
+        "linea.save(x, 'x')\nx",
+    ]:
         notebook.cells.append(nbformat.v4.new_code_cell(source))
     nbformat.write(notebook, tmp_path / "work.ipynb")
     done = subprocess.run(
@@ -152,4 +162,10 @@ def test_linea_run_executes_a_notebook_in_a_kernel(tmp_path: Path) -> None:
         [sys.executable, "-m", "linea", "blame", "x"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
     assert "work.ipynb [1]:2" in shown and "work.ipynb [2]:1" in shown, shown
-    assert nbformat.read(tmp_path / "done.ipynb", as_version=4).cells[-1].outputs[-1].data["text/plain"] == "[1, 3]"
+    assert (
+        nbformat.read(tmp_path / "done.ipynb", as_version=4)
+        .cells[-1]
+        .outputs[-1]
+        .data["text/plain"]
+        == "[1, 3]"
+    )

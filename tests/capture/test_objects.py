@@ -77,7 +77,9 @@ LOOKS = [
 
 
 @pytest.mark.parametrize(("setup", "statement", "names"), CHANGES)
-def test_a_change_shows_under_every_name_that_shares_the_object(setup: str, statement: str, names: set[str]) -> None:
+def test_a_change_shows_under_every_name_that_shares_the_object(
+    setup: str, statement: str, names: set[str]
+) -> None:
     """Aliases, containers, views and closures change together; equal objects apart don't."""
     assert changed_names(setup, statement) == names
 

@@ -36,7 +36,9 @@ READS = [
 
 
 @pytest.mark.parametrize(("text", "loads", "stores"), READS)
-def test_names_that_a_statement_reads_and_surely_binds(text: str, loads: set[str], stores: set[str]) -> None:
+def test_names_that_a_statement_reads_and_surely_binds(
+    text: str, loads: set[str], stores: set[str]
+) -> None:
     """Reads are what an earlier statement may have bound; bodies of functions wait for a call."""
     found = uses(ast.parse(text).body[0])
     assert (set(found.loads), set(found.stores)) == (loads, stores)
@@ -53,8 +55,27 @@ def test_names_bound_on_one_path_only_are_still_read_from_outside() -> None:
     assert "x" in found.loads
 
 
-INERT = ["a = b", "f = lambda: g()", "x = [a, {'k': b}]", "def f(): return g()", "y: int = 3", "'text'", "x = -1"]
-ACTIVE = ["f()", "a.b", "a + b", "a[0]", "for i in a: pass", "with a: pass", "f'{a}'", "a, b = c", "not_a = a < b", "del a"]
+INERT = [
+    "a = b",
+    "f = lambda: g()",
+    "x = [a, {'k': b}]",
+    "def f(): return g()",
+    "y: int = 3",
+    "'text'",
+    "x = -1",
+]
+ACTIVE = [
+    "f()",
+    "a.b",
+    "a + b",
+    "a[0]",
+    "for i in a: pass",
+    "with a: pass",
+    "f'{a}'",
+    "a, b = c",
+    "not_a = a < b",
+    "del a",
+]
 
 
 @pytest.mark.parametrize("text", INERT)
