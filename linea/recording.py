@@ -129,14 +129,7 @@ def draft_of_variable(
 ) -> Draft:
     """A draft of what `variable` holds at the end of a session."""
     kept = slicing.backward(session.steps, session.criterion([variable]))
-    made = slicing.emit(
-        session.steps, kept, result=variable,
-        inputs=session.inputs,
-            facts=session.blocks,
-            user_classes=session.user_classes,
-            conservative=criterion.reasons(session, kept),
-        unreproducible=criterion.unreproducible(session, kept),
-    )  # fmt: skip
+    made = criterion.render(session, kept, result=variable)
     common = {
         "name": name, "value": encoded, "author": author(), "created": now, "message": None, "tags": (),
     }  # fmt: skip
@@ -204,15 +197,7 @@ def slice_of_save(
             result = identifier(name)
             last = f"{result} = {expression}"
         kept = slicing.backward(session.steps, wanted)
-        made = slicing.emit(
-            session.steps, kept, result=result, last=last,
-            inputs=session.inputs,
-            facts=session.blocks,
-            user_classes=session.user_classes,
-            conservative=criterion.reasons(session, kept),
-            unreproducible=criterion.unreproducible(session, kept),
-        )  # fmt: skip
-        return made, kept, False
+        return criterion.render(session, kept, result=result, last=last), kept, False
     return _slice_with_running(session, path)
 
 
@@ -223,25 +208,18 @@ def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, lis
         # A thread, a callback or a display: nothing says which statement this belongs to.
         kept = list(range(len(session.steps)))
         made = slicing.emit(
-            session.steps, kept, result=None,
+            session.steps,
+            kept,
+            result=None,
             conservative=["the save wasn't called by a statement of the session"],
-        )  # fmt: skip
+        )
         return made, kept, False
     reads = session.criterion(running.reads | running.uses.loads | running.uses.deferred)
     if path is not None:
         reads |= file_locations(session, path)
     step = Step(len(session.steps), running.statement, Effects(reads=frozenset(reads)))
     kept = slicing.backward(session.steps, reads)
-    steps = [*session.steps, step]
-    made = slicing.emit(
-        steps, [*kept, step.index], result=None,
-        inputs=session.inputs,
-            facts=session.blocks,
-            user_classes=session.user_classes,
-            conservative=criterion.reasons(session, kept),
-        unreproducible=criterion.unreproducible(session, kept),
-    )  # fmt: skip
-    return made, kept, True
+    return criterion.render(session, kept, result=None, running=step), kept, True
 
 
 def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:

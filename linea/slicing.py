@@ -18,6 +18,12 @@ from linea.model import Location, Origin, Slice, Step
 OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
 """IPython's names for displayed values."""
 
+ARGUMENTS = re.compile(
+    r"\b(argv|parse_args|parse_known_args|parse_intermixed_args|OptionParser|getopt|click|typer|fire"
+    r"|docopt|absl|tyro|hydra|simple_parsing)\b"
+)
+"""Code that may read the arguments of the script."""
+
 INPUT = re.compile(r"^_i\d+$")
 """IPython's names for the sources of cells."""
 
@@ -96,6 +102,7 @@ def emit(
     result: str | None,
     last: str | None = None,
     inputs: Mapping[int, str] | None = None,
+    arguments: Sequence[str] = (),
     facts: Mapping[int, BlockFacts] | None = None,
     user_classes: bool = True,
     conservative: Iterable[str] = (),
@@ -103,7 +110,8 @@ def emit(
 ) -> Slice:
     """Source of the kept steps, in the order they ran, that runs alone.
 
-    `inputs` are the sources of IPython's cells, for code that reads `In`. With `facts`, what was
+    `inputs` are the sources of IPython's cells, for code that reads `In`; `arguments` are what
+    the script was given, for code that reads them. With `facts`, what was
     known of names as blocks began to run, statements are cut inside (see `trimming`).
     `last` is a line to end with, such as the assignment of the saved expression to `result`.
     """
@@ -115,6 +123,9 @@ def emit(
     looping = any(_awaits(steps[i].statement.source) for i in kept)
     if looping:
         lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
+        origins += [None, None]
+    if arguments and any(ARGUMENTS.search(steps[i].statement.source) for i in kept):
+        lines += ["import sys", f"sys.argv[1:] = {list(arguments)!r}"]
         origins += [None, None]
     asked = {n for i in kept for n in steps[i].effects.reads if INPUT.match(n)}
     if asked:

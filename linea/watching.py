@@ -194,11 +194,13 @@ _KEPT: list[Any] = []
 def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
     """Make the session of this process; None when watching can't begin, which stops nobody."""
     try:
-        _Current.session = Session(namespace, root=root, source=source)
+        session = Session(namespace, root=root, source=source)
     except Exception as error:
         logging.getLogger("linea.capture").warning("watching can't begin", exc_info=error)
         return None
-    return _Current.session
+    session.arguments = tuple(sys.argv[1:])
+    _Current.session = session
+    return session
 
 
 def _status(end: SystemExit) -> int:

@@ -10,7 +10,7 @@ from linea.capture.randomness import clocks, unseeded
 from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import SliceError
-from linea.model import Location, Slice
+from linea.model import Location, Slice, Step
 
 
 def slice_of_name(session: Session, name: str) -> Slice:
@@ -39,18 +39,32 @@ def build(
 ) -> Slice:
     """The slice of everything that can be reached from `names`."""
     steps = session.steps if upto is None else session.steps[:upto]
-    wanted = session.criterion(names)
-    kept = slicing.backward(steps, wanted)
+    kept = slicing.backward(steps, session.criterion(names))
+    return render(session, kept, result=result, last=last)
+
+
+def render(
+    session: Session,
+    kept: list[int],
+    *,
+    result: str | None,
+    last: str | None = None,
+    running: Step | None = None,
+) -> Slice:
+    """The kept steps as code that runs alone, the running one at their end where it is given."""
+    steps = session.steps if running is None else [*session.steps, running]
+    ends = clocks(last or "") + (clocks(running.statement.source) if running is not None else [])
     return slicing.emit(
         steps,
-        kept,
+        [*kept, running.index] if running is not None else kept,
         result=result,
         last=last,
         inputs=session.inputs,
+        arguments=session.arguments,
         facts=session.blocks,
         user_classes=session.user_classes,
         conservative=reasons(session, kept),
-        unreproducible=unreproducible(session, kept),
+        unreproducible=[*unreproducible(session, kept), *ends],
     )
 
 
@@ -72,6 +86,6 @@ def unreproducible(session: Session, kept: list[int]) -> list[str]:
         written |= step.effects.binds
         if i in session.network:
             found.append(f"the network at {place}")
-        for clock in clocks(step):
+        for clock in clocks(step.statement.source):
             found.append(f"{clock} at {place}")
     return found

@@ -52,6 +52,8 @@ class Session:
         self.source = source
         self.text = ""
         """Source of the script; a notebook's Watcher knows its own."""
+        self.arguments: tuple[str, ...] = ()
+        """What the script was given on its command line."""
         self.inputs: dict[int, str] = {}
         """Sources of a notebook's cells by execution count."""
         self.steps: list[Step] = []
