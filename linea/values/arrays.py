@@ -15,7 +15,10 @@ from linea.values import codec, plain
 from linea.values.digest import Of, join, number, text_bytes
 from linea.values.preview import text_preview
 
-BLOCK = 1 << 17
+BLOCK = 1 << 18
+"""Bytes copied at a time."""
+FLOATS = 1 << 18
+"""Bytes of floats looked at, then hashed: they stay in the processor's cache meanwhile."""
 
 
 # ------------------------------------------------------------------------------------- digests
@@ -32,44 +35,61 @@ def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> None:
     """Feed an array's elements to a hash in C order."""
     if not array.size:
         return
-    step = max(1, BLOCK // max(1, array.dtype.itemsize))
     if array.flags.c_contiguous:
-        flat = array.reshape(-1)
-        for start in range(0, flat.size, step):
-            state.update(canonical(flat[start : start + step]).data)
+        feed(state, array.reshape(-1))
         return
+    step = max(1, BLOCK // max(1, array.dtype.itemsize))
     if array.ndim > 1 and array[0].size >= step:
         for row in array:
             update(state, row)
         return
     rows = max(1, step // max(1, array[0].size if array.ndim > 1 else 1))
     for start in range(0, len(array), rows):
-        rows_of = np.ascontiguousarray(array[start : start + rows]).reshape(-1)
-        state.update(canonical(rows_of).data)
+        feed(state, np.ascontiguousarray(array[start : start + rows]).reshape(-1))
 
 
-def canonical(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return a contiguous block as bytes that equal elements share."""
-    dtype = block.dtype
+def feed(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> None:
+    """Feed a flat, contiguous array to a hash as bytes that equal elements share."""
+    dtype = flat.dtype
     if dtype.byteorder == ">" or (dtype.byteorder == "=" and not np.little_endian):
-        block = block.astype(dtype.newbyteorder("<"))
+        flat = flat.astype(dtype.newbyteorder("<"))
     if dtype.kind == "c":
-        block = block.view(block.real.dtype)
-        dtype = block.dtype
-    if dtype.kind == "f":
-        # maximum propagates NaN and is the fastest probe numpy has.
-        with np.errstate(invalid="ignore"):
-            top = np.maximum.reduce(block)
-        if top != top:
-            block = block.copy()
-            block[np.isnan(block)] = np.nan
-        if dtype.itemsize > 8:
-            block = block.copy()
-            padded = block.view(np.uint8).reshape(-1, dtype.itemsize)
-            padded[:, 10:] = 0
-            if top != top:
-                padded[np.isnan(block)] = 0xFF
-    return block.view(np.uint8) if block.dtype.kind in "mMVSU" or dtype.itemsize > 8 else block
+        flat = flat.view(flat.real.dtype)
+    if flat.dtype.kind == "f":
+        _feed_floats(state, flat)
+    else:
+        state.update(flat.view(np.uint8).data)
+
+
+def _feed_floats(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> None:
+    """Feed floats in blocks that stay in the processor's cache, every NaN made the same."""
+    width = flat.dtype.itemsize
+    step = FLOATS // width
+    nans = False
+    with np.errstate(invalid="ignore"):
+        for start in range(0, flat.size, step):
+            block = flat[start : start + step]
+            if not nans:
+                # maximum propagates NaN and is the fastest probe numpy has.
+                top = np.maximum.reduce(block)
+                nans = bool(top != top)
+            if nans or width > 8:
+                block, nans = _canonical_floats(block)
+            state.update(block.data)
+
+
+def _canonical_floats(block: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], bool]:
+    """Return a copy with NaNs of one payload and padding of zeros, and whether it had NaNs."""
+    block = block.copy()
+    found = np.isnan(block)
+    nans = bool(found.any())
+    block[found] = np.nan
+    if block.dtype.itemsize <= 8:
+        return block, nans
+    # A long double has 10 bytes of value on x86, and what was in memory after them.
+    padded = block.view(np.uint8).reshape(-1, block.dtype.itemsize)
+    padded[:, 10:] = 0
+    return padded.reshape(-1), nans
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:

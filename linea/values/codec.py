@@ -154,7 +154,7 @@ def encode(value: object) -> Encoded:
         warnings.simplefilter("ignore")
         kind: type = type(value)
         try:
-            return codec_of(value).encode(value)
+            return _encode(value)
         except LineaError:
             raise
         except RecursionError:
@@ -250,14 +250,17 @@ def _refuse(value: object) -> None:
 # --------------------------------------------------------------------------------- the registry
 
 
-def codec_of(value: object) -> Codec:
-    """Return the codec that stores a value: plain data as JSON, what no other knows as a pickle."""
+def _encode(value: object) -> Encoded:
+    """Encode by the codec that knows the class, else as plain data, else as a pickle."""
     known = codec_name(type(value))
     if known is not None:
-        return load(known)
+        return load(known).encode(value)
     from linea.values import plain
 
-    return load("json" if plain.is_plain(value) else "pickle")
+    try:
+        return plain.JSON.encode(value)
+    except plain.NotPlain:
+        return load("pickle").encode(value)
 
 
 def codec_name(kind: type) -> str | None:
@@ -363,7 +366,6 @@ __all__ = [
     "build",
     "checked",
     "codec_name",
-    "codec_of",
     "decode",
     "digest",
     "encode",

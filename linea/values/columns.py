@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from linea.values.arrays import canonical
+from linea.values.arrays import feed, update
 from linea.values.digest import Of, join, number, text_bytes
 
 ROWS = 1 << 15
@@ -37,19 +37,14 @@ def column_hash(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> bytes:
 def numpy_column_hash(values: np.ndarray[Any, Any]) -> bytes:
     """Return the hash of a column of numpy numbers: that of the Arrow column without nulls."""
     column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
-    for start in range(0, len(values), ROWS):
-        column.numbers(values[start : start + ROWS])
+    column.numbers(values, 0, None)
     return column.finish()
 
 
 def masked_column_hash(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bytes:
     """Return the hash of a column of numpy numbers some of which are null."""
     column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
-    for start in range(0, len(values), ROWS):
-        block = valid[start : start + ROWS]
-        nulls = len(block) - int(np.count_nonzero(block))
-        column.rows(len(block), nulls, block)
-        column.numbers(values[start : start + ROWS], block if nulls else None, counted=True)
+    column.numbers(values, len(valid) - int(np.count_nonzero(valid)), valid.view(np.uint8))
     return column.finish()
 
 
@@ -83,6 +78,7 @@ class Column:
         self.of = of
         self.count = self.nulls = self.bytes = 0
         self.validity, self.lengths, self.data = (xxhash.xxh3_128() for _ in range(3))
+        self.dtype = _fixed_dtype(self.type)
         kinds = pa.types
         self.kids: list[Column] = []
         self.names: list[str] = []
@@ -101,6 +97,9 @@ class Column:
 
     def update(self, array: pa.Array) -> None:
         """Add a chunk."""
+        if self.dtype is not None and array.type == self.type:
+            self._fixed(array, self.dtype)
+            return
         array = self._plain(array)
         kinds = pa.types
         if isinstance(self.type, pa.BaseExtensionType):
@@ -129,8 +128,7 @@ class Column:
             self.count += len(array)
             self.data.update(self.of(array.to_pylist()))
         else:
-            for start in range(0, len(array), ROWS):
-                self._fixed(array.slice(start, ROWS))
+            self._fixed(array, self.dtype)
 
     def _plain(self, array: pa.Array) -> pa.Array:
         """Return a chunk with its encoding removed."""
@@ -168,50 +166,45 @@ class Column:
         self.rows(len(array), array.null_count, valid)
         return valid
 
-    def _fixed(self, array: pa.Array) -> None:
-        valid = self._validity(array)
-        kind = array.type
-        if pa.types.is_boolean(kind):
-            values = bits(array.buffers()[1], array.offset, len(array))
+    def _fixed(self, array: pa.Array, dtype: np.dtype[Any] | None) -> None:
+        nulls = array.null_count
+        buffers, offset, count = array.buffers(), array.offset, len(array)
+        valid = bits(buffers[0], offset, count) if nulls else None
+        if not count:
+            return
+        if pa.types.is_boolean(array.type):
+            values = bits(buffers[1], offset, count)
+        elif dtype is None:
+            self.rows(count, nulls, valid)  # binaries of no bytes
+            return
         else:
-            width = kind.bit_width // 8
-            dtype = _DTYPES.get(str(kind)) or np.dtype(f"V{width}")
-            values = np.frombuffer(array.buffers()[1], dtype=np.uint8)[
-                array.offset * width : (array.offset + len(array)) * width
-            ]
-            values = values.view(dtype) if width else values
-        self.numbers(values, valid, counted=True)
+            values = np.frombuffer(buffers[1], dtype, count, offset * dtype.itemsize)
+        self.numbers(values, nulls, valid)
 
     def numbers(
-        self,
-        values: np.ndarray[Any, Any],
-        valid: np.ndarray[Any, Any] | None = None,
-        *,
-        counted: bool = False,
+        self, values: np.ndarray[Any, Any], nulls: int, valid: np.ndarray[Any, Any] | None
     ) -> None:
-        """Add a block of fixed-width values; those of null rows count as zeros."""
-        if not counted:
-            self.rows(len(values), 0, None)
-        if not values.flags.c_contiguous:
-            values = np.ascontiguousarray(values)
-        if valid is not None:
-            values = _zeroed(values, valid)
-        self.data.update(canonical(values).data)
+        """Add fixed-width values; those of null rows count as zeros."""
+        self.rows(len(values), nulls, valid)
+        if not nulls or valid is None:
+            update(self.data, values)
+            return
+        for start in range(0, len(values), ROWS):
+            block = np.ascontiguousarray(values[start : start + ROWS])
+            feed(self.data, _zeroed(block, valid[start : start + ROWS]))
 
     def _texts(self, array: pa.Array) -> None:
         valid = self._validity(array)
         offsets, data = _offsets(array)
         if valid is not None and _hidden(offsets, valid):
-            empty = (
-                ""
-                if pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
-                else b""
-            )
+            empty: str | bytes = "" if self.type == pa.large_string() else b""
             offsets, data = _offsets(pc.fill_null(array, pa.scalar(empty, array.type)))
+        lengths = np.empty(min(ROWS, len(array)), dtype=offsets.dtype)
         for start in range(0, len(array), ROWS):
             piece = offsets[start : start + ROWS + 1]
-            lengths = np.subtract(piece[1:], piece[:-1]).astype(np.uint32, copy=False)
-            self.lengths.update(lengths.data)
+            block = np.subtract(piece[1:], piece[:-1], out=lengths[: len(piece) - 1])
+            narrow = block.view(np.uint32) if block.itemsize == 4 else block.astype(np.uint32)
+            self.lengths.update(narrow.data)
         self.bytes += int(offsets[-1] - offsets[0])
         if data is not None:
             self.data.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
@@ -307,6 +300,16 @@ _INTEGERS = {
     for width in (8, 16, 32, 64)
 }
 _DTYPES = {arrow: np.dtype(spelled) for arrow, spelled in {**_FLOATS, **_INTEGERS}.items()}
+
+
+def _fixed_dtype(type: pa.DataType) -> np.dtype[Any] | None:
+    """Return the numpy dtype of the values of a fixed-width type of whole bytes."""
+    kinds = pa.types
+    if kinds.is_fixed_size_binary(type) or kinds.is_decimal(type):
+        width = type.byte_width
+    else:
+        width = type.bit_width // 8 if kinds.is_primitive(type) else 0
+    return _DTYPES.get(str(type)) or (np.dtype(f"V{width}") if width else None)
 
 
 def _is_list(type: pa.DataType) -> bool:

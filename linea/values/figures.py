@@ -173,8 +173,8 @@ def _artists(artist: Any) -> Iterator[Any]:
 
 
 def _label(artist: Any) -> str:
-    label = str(artist.get_label())
-    return "" if label.startswith("_") else label
+    label = artist.get_label()  # of an axis, the text itself
+    return label if isinstance(label, str) and not label.startswith("_") else ""
 
 
 def _facts(artist: Any, of: Of) -> Iterator[bytes]:

@@ -100,7 +100,7 @@ def write(table: pa.Table, stem: str, format: str | None) -> dict[str, bytes]:
     out = io.BytesIO()
     try:
         writer(table, out)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         if format is None:
             return write(table, stem, "arrow")
         raise UnstorableError(

@@ -6,15 +6,18 @@ A tagged object has the key `~`, which names the type, and `v`, its content.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import decimal
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from linea.errors import DamagedStoreError, NewerStoreError
 from linea.model import Encoded, ReadPart, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, finish, of_value
@@ -23,48 +26,84 @@ from linea.values.preview import count, show, text_preview
 TAG = "~"
 SAFE_INT = 1 << 63
 DEPTH = 200
+NODES = 50_000_000
+LEAF = "value"
+"""The tag of what another codec has written."""
+CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
+UNCHANGEABLE = frozenset({tuple, frozenset})
 
 
 class NotPlain(Exception):
     """The value holds something that JSON can't say exactly."""
 
 
-def is_plain(value: object) -> bool:
-    """Say whether a value has an exact form in (tagged) JSON."""
-    try:
-        to_json(value)
-    except NotPlain:
-        return False
-    return True
+Leaf = Callable[[Any], Any]
 
 
-def to_json(value: object, depth: int = 0) -> Any:
+class Writer:
+    """Values → what `json.dumps` writes exactly; `leaf` is asked about what isn't plain.
+
+    A list or dict that stands in two places isn't plain: JSON would make two of it.
+    """
+
+    def __init__(self, leaf: Leaf | None = None) -> None:
+        self._leaf = leaf
+        self._depth = 0
+        self._nodes = 0
+        self._seen: dict[int, object] = {}
+
+    def __call__(self, value: Any) -> Any:
+        """Return the JSON form of a value; raise NotPlain where there is none."""
+        kind = type(value)
+        if kind is str:
+            return _text(value)
+        if kind is bool or value is None:
+            return value
+        writer = WRITERS.get(kind)
+        if writer is None:
+            if kind.__module__ == "numpy" and hasattr(value, "dtype") and not value.shape:
+                with contextlib.suppress(NotPlain):
+                    return _numpy(value)
+            if self._leaf is None:
+                raise NotPlain
+            return self._leaf(value)
+        if kind not in CONTAINERS:
+            return writer(value, self)
+        self._enter(value, kind)
+        written = writer(value, self)
+        self._depth -= 1
+        return written
+
+    def _enter(self, value: Any, kind: type) -> None:
+        self._depth += 1
+        self._nodes += len(value)
+        if self._depth > DEPTH or self._nodes > NODES:
+            raise NotPlain
+        if kind not in UNCHANGEABLE and value:
+            if id(value) in self._seen:
+                raise NotPlain
+            self._seen[id(value)] = value
+
+
+def to_json(value: object) -> Any:
     """Return a value as what `json.dumps` writes exactly; raise NotPlain where there is none."""
-    kind = type(value)
-    if kind is str:
-        return _text(value)  # type: ignore[arg-type]
-    if kind is bool or value is None:
-        return value
-    if depth > DEPTH:
-        raise NotPlain
-    writer = WRITERS.get(kind)
-    if writer is not None:
-        return writer(value, depth + 1)
-    if kind.__module__ == "numpy":
-        return _numpy(value)
-    raise NotPlain
+    return Writer()(value)
 
 
-def from_json(data: Any) -> Any:
-    """Return the value that `to_json` was given."""
+def from_json(data: Any, leaf: Leaf | None = None) -> Any:
+    """Return the value that `to_json` was given; `leaf` reads what its own leaf wrote."""
     if type(data) is list:
-        return [from_json(item) for item in data]
+        return [from_json(item, leaf) for item in data]
     if type(data) is not dict:
         return data
     tag = data.get(TAG)
     if tag is None:
-        return {key: from_json(item) for key, item in data.items()}
-    return READERS[tag](data)
+        return {key: from_json(item, leaf) for key, item in data.items()}
+    if tag == LEAF and leaf is not None:
+        return leaf(data["v"])
+    if tag not in READERS:
+        raise NewerStoreError(f"plain data of the unknown kind {tag!r}", hint="update linea")
+    return READERS[tag](data, lambda inner: from_json(inner, leaf))
 
 
 def dump(value: object) -> bytes:
@@ -96,53 +135,47 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _int(value: int, _: int) -> Any:
+def _int(value: int, _: Leaf) -> Any:
     # Beyond 64 bits other programs lose digits, and Python refuses to parse very long ones.
     return value if -SAFE_INT <= value < SAFE_INT else _tagged("int", hex(value))
 
 
-def _float(value: float, _: int) -> Any:
+def _float(value: float) -> Any:
     return value if abs(value) < float("inf") else _tagged("float", repr(value))
 
 
-def _list(value: list[Any], depth: int) -> Any:
-    return [to_json(item, depth) for item in value]
-
-
-def _dict(value: dict[Any, Any], depth: int) -> Any:
+def _dict(value: dict[Any, Any], write: Leaf) -> Any:
     if TAG not in value and all(type(key) is str and isinstance(_text(key), str) for key in value):
-        return {key: to_json(item, depth) for key, item in value.items()}
-    return _tagged("dict", [[to_json(k, depth), to_json(v, depth)] for k, v in value.items()])
+        return {key: write(item) for key, item in value.items()}
+    return _tagged("dict", [[write(key), write(item)] for key, item in value.items()])
 
 
-def _sequence(tag: str) -> Callable[[Any, int], Any]:
-    return lambda value, depth: _tagged(tag, [to_json(item, depth) for item in value])
+def _sequence(tag: str) -> Callable[[Any, Leaf], Any]:
+    return lambda value, write: _tagged(tag, [write(item) for item in value])
 
 
-def _set(tag: str) -> Callable[[Any, int], Any]:
-    return lambda value, depth: _tagged(
-        tag, [to_json(item, depth) for item in sorted(value, key=of_value)]
-    )
+def _set(tag: str) -> Callable[[Any, Leaf], Any]:
+    return lambda value, write: _tagged(tag, [write(item) for item in sorted(value, key=of_value)])
 
 
-def _time(tag: str) -> Callable[[Any, int], Any]:
-    def write(value: Any, depth: int) -> Any:
+def _time(tag: str) -> Callable[[Any, Leaf], Any]:
+    def write_time(value: Any, write: Leaf) -> Any:
         more: dict[str, Any] = {"fold": 1} if value.fold else {}
         if value.tzinfo is not None:
-            more["tz"] = to_json(value.tzinfo, depth)
+            more["tz"] = write(value.tzinfo)
         return _tagged(tag, value.replace(tzinfo=None, fold=0).isoformat(), **more)
 
-    return write
+    return write_time
 
 
-def _timezone(value: datetime.timezone, _: int) -> Any:
+def _timezone(value: datetime.timezone, _: Leaf) -> Any:
     micro = value.utcoffset(None) // datetime.timedelta(microseconds=1)
     label = value.tzname(None)
     plain = datetime.timezone(datetime.timedelta(microseconds=micro)).tzname(None)
     return _tagged("offset", micro, **({} if label == plain else {"name": label}))
 
 
-def _zone(value: ZoneInfo, _: int) -> Any:
+def _zone(value: ZoneInfo, _: Leaf) -> Any:
     if not value.key:
         raise NotPlain
     return _tagged("zone", value.key)
@@ -167,17 +200,17 @@ def _numpy(value: Any) -> Any:
     raise NotPlain
 
 
-WRITERS: Mapping[type, Callable[[Any, int], Any]] = {
+WRITERS: Mapping[type, Callable[[Any, Leaf], Any]] = {
     int: _int,
-    float: _float,
-    list: _list,
+    float: lambda value, _: _float(value),
+    list: lambda value, write: [write(item) for item in value],
     dict: _dict,
     tuple: _sequence("tuple"),
     set: _set("set"),
     frozenset: _set("frozenset"),
     bytes: lambda value, _: _tagged("bytes", _base64(value)),
     bytearray: lambda value, _: _tagged("bytearray", _base64(value)),
-    complex: lambda value, _: _tagged("complex", [_float(value.real, 0), _float(value.imag, 0)]),
+    complex: lambda value, _: _tagged("complex", [_float(value.real), _float(value.imag)]),
     datetime.date: lambda value, _: _tagged("date", value.isoformat()),
     datetime.datetime: _time("datetime"),
     datetime.time: _time("time"),
@@ -187,9 +220,7 @@ WRITERS: Mapping[type, Callable[[Any, int], Any]] = {
     decimal.Decimal: lambda value, _: _tagged("decimal", str(value)),
     uuid.UUID: lambda value, _: _tagged("uuid", str(value)),
     range: lambda v, _: _tagged("range", [v.start, v.stop, v.step]),
-    slice: lambda v, depth: _tagged(
-        "slice", [to_json(x, depth) for x in (v.start, v.stop, v.step)]
-    ),
+    slice: lambda v, write: _tagged("slice", [write(x) for x in (v.start, v.stop, v.step)]),
     PosixPath: lambda value, _: _tagged("path", _text(str(value))),
     PurePosixPath: lambda value, _: _tagged("posix-path", _text(str(value))),
     PureWindowsPath: lambda value, _: _tagged("windows-path", _text(str(value))),
@@ -205,55 +236,55 @@ def _bytes_of(data: Any) -> bytes:
     return base64.b64decode(data["v"])
 
 
-def _read_time(kind: Any) -> Callable[[Any], Any]:
-    def read(data: Any) -> Any:
-        zone = from_json(data["tz"]) if "tz" in data else None
+def _read_time(kind: Any) -> Callable[[Any, Leaf], Any]:
+    def read_time(data: Any, read: Leaf) -> Any:
+        zone = read(data["tz"]) if "tz" in data else None
         return kind.fromisoformat(data["v"]).replace(tzinfo=zone, fold=data.get("fold", 0))
 
-    return read
+    return read_time
 
 
-def _read_timezone(data: Any) -> datetime.timezone:
+def _read_timezone(data: Any, _: Leaf) -> datetime.timezone:
     offset = datetime.timedelta(microseconds=data["v"])
     if "name" in data:
         return datetime.timezone(offset, data["name"])
     return datetime.timezone(offset) if offset else datetime.UTC
 
 
-def _read_numpy(data: Any) -> Any:
+def _read_numpy(data: Any, read: Leaf) -> Any:
     import numpy as np
 
     dtype = np.dtype(data["dtype"])
     if data.get("raw"):
         return np.frombuffer(_bytes_of(data), dtype=dtype)[0] if dtype.itemsize else dtype.type()
-    return dtype.type(from_json(data["v"]))
+    return dtype.type(read(data["v"]))
 
 
-READERS: Mapping[str, Callable[[Any], Any]] = {
-    "str": lambda data: _bytes_of(data).decode("utf-16-le", "surrogatepass"),
-    "int": lambda data: int(data["v"], 16),
-    "float": lambda data: float(data["v"]),
-    "dict": lambda data: {from_json(k): from_json(v) for k, v in data["v"]},
-    "tuple": lambda data: tuple(map(from_json, data["v"])),
-    "set": lambda data: set(map(from_json, data["v"])),
-    "frozenset": lambda data: frozenset(map(from_json, data["v"])),
-    "bytes": _bytes_of,
-    "bytearray": lambda data: bytearray(_bytes_of(data)),
-    "complex": lambda data: complex(*map(from_json, data["v"])),
-    "date": lambda data: datetime.date.fromisoformat(data["v"]),
+READERS: Mapping[str, Callable[[Any, Leaf], Any]] = {
+    "str": lambda data, _: _bytes_of(data).decode("utf-16-le", "surrogatepass"),
+    "int": lambda data, _: int(data["v"], 16),
+    "float": lambda data, _: float(data["v"]),
+    "dict": lambda data, read: {read(key): read(item) for key, item in data["v"]},
+    "tuple": lambda data, read: tuple(map(read, data["v"])),
+    "set": lambda data, read: set(map(read, data["v"])),
+    "frozenset": lambda data, read: frozenset(map(read, data["v"])),
+    "bytes": lambda data, _: _bytes_of(data),
+    "bytearray": lambda data, _: bytearray(_bytes_of(data)),
+    "complex": lambda data, read: complex(*map(read, data["v"])),
+    "date": lambda data, _: datetime.date.fromisoformat(data["v"]),
     "datetime": _read_time(datetime.datetime),
     "time": _read_time(datetime.time),
-    "timedelta": lambda data: datetime.timedelta(*data["v"]),
+    "timedelta": lambda data, _: datetime.timedelta(*data["v"]),
     "offset": _read_timezone,
-    "zone": lambda data: ZoneInfo(data["v"]),
-    "decimal": lambda data: decimal.Decimal(data["v"]),
-    "uuid": lambda data: uuid.UUID(data["v"]),
-    "range": lambda data: range(*data["v"]),
-    "slice": lambda data: slice(*map(from_json, data["v"])),
-    "path": lambda data: PosixPath(from_json(data["v"])),
-    "posix-path": lambda data: PurePosixPath(from_json(data["v"])),
-    "windows-path": lambda data: PureWindowsPath(from_json(data["v"])),
-    "ellipsis": lambda _: ...,
+    "zone": lambda data, _: ZoneInfo(data["v"]),
+    "decimal": lambda data, _: decimal.Decimal(data["v"]),
+    "uuid": lambda data, _: uuid.UUID(data["v"]),
+    "range": lambda data, _: range(*data["v"]),
+    "slice": lambda data, read: slice(*map(read, data["v"])),
+    "path": lambda data, read: PosixPath(read(data["v"])),
+    "posix-path": lambda data, read: PurePosixPath(read(data["v"])),
+    "windows-path": lambda data, read: PureWindowsPath(read(data["v"])),
+    "ellipsis": lambda *_: ...,
     "numpy": _read_numpy,
 }
 
@@ -270,30 +301,89 @@ def one_line(value: Any) -> str:
 
 
 class JsonCodec:
-    """Plain data as one JSON part."""
+    """Plain data as one JSON part; tables and arrays in it have parts of their own."""
 
     def digest(self, value: Any, of: Of) -> bytes:
         return finish(of(value))
 
     def encode(self, value: Any) -> Encoded:
+        members: list[ValueRecord] = []
+        parts: dict[str, bytes] = {}
+
+        def member(inner: Any) -> Any:
+            encoded = _encode_member(inner)
+            at = f"members/{len(members)}/"
+            parts.update({at + path: data for path, data in encoded.parts.items()})
+            members.append(encoded.record)
+            return _tagged(LEAF, len(members) - 1)
+
+        data = dump_json(Writer(member)(value))
         length = len(value) if hasattr(value, "__len__") else None
         return codec.build(
             value,
             kind="data",
             codec="json",
-            parts={"value.json": dump(value)},
+            parts={"value.json": data, **parts},
             text=one_line(value),
             summary={} if length is None else {"length": length},
+            details={"members": [_member_form(record) for record in members]} if members else {},
             preview=text_preview(show(value)),
         )
 
     def decode(self, record: ValueRecord, read: ReadPart) -> object:
-        return from_json(json.loads(read("value.json")))
+        def member(index: int) -> Any:
+            inner, read_inner = _member(record, read, index)
+            return codec.load(inner.codec).decode(inner, read_inner)
+
+        return from_json(json.loads(read("value.json")), member)
 
     def export(
         self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
     ) -> dict[str, bytes]:
-        return {f"{stem}.json": read("value.json")}
+        data = read("value.json")
+        members = record.details.get("members", ())
+        if not members:
+            return {f"{stem}.json": data}
+        files = {f"{stem}/value.json": data}
+        for index in range(len(members)):
+            inner, read_inner = _member(record, read, index)
+            files |= codec.load(inner.codec).export(inner, read_inner, f"{stem}/{index}", format)
+        return files
+
+
+MEMBER_CODECS = frozenset({"pandas", "polars", "arrow", "array", "sparse", "image"})
+"""Codecs of values that plain data may hold without being pickled as a whole."""
+
+
+def _encode_member(value: Any) -> Encoded:
+    known = codec.codec_name(type(value))
+    if known not in MEMBER_CODECS:
+        raise NotPlain
+    encoded = codec.load(known).encode(value)
+    if encoded.record.pickled:
+        raise NotPlain
+    return encoded
+
+
+def _member(record: ValueRecord, read: ReadPart, index: int) -> tuple[ValueRecord, ReadPart]:
+    """Return the record and the parts of a value that plain data holds."""
+    at = f"members/{index}/"
+    parts = [part for part in record.parts if part.path.startswith(at)]
+    own = tuple(replace(part, path=part.path.removeprefix(at)) for part in parts)
+    form = record.details["members"][index]
+    if form["codec"] not in MEMBER_CODECS:
+        raise DamagedStoreError(f"plain data can't hold a value of the codec {form['codec']!r}")
+    return ValueRecord(digest=record.digest, parts=own, **form), lambda path: read(at + path)
+
+
+def _member_form(record: ValueRecord) -> dict[str, Any]:
+    return {
+        "kind": record.kind,
+        "type": record.type,
+        "codec": record.codec,
+        "summary": dict(record.summary),
+        "details": dict(record.details),
+    }
 
 
 class TextCodec:

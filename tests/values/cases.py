@@ -297,6 +297,7 @@ ARROW: dict[str, Callable[[], Any]] = {
         }
     ),
     "arrow fixed binary": lambda: pa.array([b"ab", None], pa.binary(2)),
+    "arrow empty binary": lambda: pa.array([b"", None], pa.binary(0)),
     "arrow null": lambda: pa.nulls(3),
     "arrow bool": lambda: pa.array([True, None, False] * 5),
     "arrow string view": lambda: pa.array(
