@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from linea.history.blame import LineOrigin
     from linea.history.diff import Diff
     from linea.history.log import LogEntry
-    from linea.model import Slice, Verdict
+    from linea.model import Verdict
     from linea.store.repository import Repository
 
 
@@ -285,7 +285,7 @@ def delete(name: str, version: int | str | None = None) -> None:
         if version in (None, "all"):
             repository.delete(name)
             return
-        found = resolve(repository, name, None if version == "latest" else int(version), now=_now())  # type: ignore[arg-type]
+        found = resolve(repository, name, None if version == "latest" else int(version), now=_now())
         repository.delete(found.name, found.number)
 
 

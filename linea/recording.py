@@ -264,7 +264,9 @@ def _is_alone(node: ast.stmt, call: ast.Call | None) -> bool:
         around = call in ast.walk(part)
         if isinstance(part, ast.Call) and id(part) not in inside and not around:
             return False
-        if around and isinstance(part, (ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp)):
+        if around and isinstance(
+            part, (ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp)
+        ):
             return False
         if around and isinstance(part, (ast.GeneratorExp, ast.IfExp, ast.BoolOp)):
             return False

@@ -27,9 +27,41 @@ CONSUMING = frozenset({
 })  # fmt: skip
 """Builtins that change nothing but iterators."""
 
-ATOMIC = frozenset({"bool", "float", "int", "len", "str", "abs", "round", "repr", "ord", "chr", "hash", "format", "hex", "isinstance"})
+ATOMIC = frozenset(
+    {
+        "bool",
+        "float",
+        "int",
+        "len",
+        "str",
+        "abs",
+        "round",
+        "repr",
+        "ord",
+        "chr",
+        "hash",
+        "format",
+        "hex",
+        "isinstance",
+    }
+)
 
-READERS = frozenset({"get", "keys", "values", "items", "count", "index", "copy", "most_common", "union", "intersection", "difference", "issubset"})
+READERS = frozenset(
+    {
+        "get",
+        "keys",
+        "values",
+        "items",
+        "count",
+        "index",
+        "copy",
+        "most_common",
+        "union",
+        "intersection",
+        "difference",
+        "issubset",
+    }
+)
 WRITERS = frozenset({
     "append", "extend", "insert", "add", "update", "setdefault", "pop", "remove", "discard", "clear",
     "sort", "reverse", "appendleft", "popleft", "extendleft", "popitem", "rotate",
@@ -39,9 +71,13 @@ LIBRARY = frozenset({
     ("json", "dumps"), ("time", "time"), ("time", "perf_counter"), ("time", "sleep"), ("time", "monotonic"),
     ("pprint", "pprint"), ("textwrap", "dedent"), ("os", "getcwd"), ("datetime", "now"), ("gc", "collect"),
 })  # fmt: skip
-LIBRARY_MODULES = frozenset({"math", "cmath", "statistics", "string", "posixpath", "operator", "textwrap"})
+LIBRARY_MODULES = frozenset(
+    {"math", "cmath", "statistics", "string", "posixpath", "operator", "textwrap"}
+)
 
-STOP = re.compile(r"\b(eval|exec|globals|locals|vars|redirect_stdout|redirect_stderr|settrace|stdout|__import__|suppress)\b")
+STOP = re.compile(
+    r"\b(eval|exec|globals|locals|vars|redirect_stdout|redirect_stderr|settrace|stdout|__import__|suppress)\b"
+)
 """Code in which names or output can be read in ways that no name shows."""
 
 
@@ -68,7 +104,9 @@ class Piece:
     """Not to be touched: it raised, or its text isn't what ran."""
 
 
-def trim(pieces: Sequence[Piece], results: Iterable[str], *, user_classes: bool) -> list[list[Line] | None]:
+def trim(
+    pieces: Sequence[Piece], results: Iterable[str], *, user_classes: bool
+) -> list[list[Line] | None]:
     """The lines to keep of each piece; None where nothing of it is needed any more."""
     everything: list[list[Line] | None] = [whole(p.source) for p in pieces]
     if any(STOP.search(p.source) for p in pieces):
@@ -85,7 +123,9 @@ def whole(source: str) -> list[Line]:
 class _Program:
     """The kept statements together: who still mentions which name."""
 
-    def __init__(self, pieces: Sequence[Piece], results: frozenset[str], user_classes: bool) -> None:
+    def __init__(
+        self, pieces: Sequence[Piece], results: frozenset[str], user_classes: bool
+    ) -> None:
         self.pieces = pieces
         self.results = results
         self.user_classes = user_classes
@@ -107,9 +147,11 @@ class _Program:
         }
         self.guarded = any(
             isinstance(n, (ast.Try, ast.TryStar, ast.With, ast.AsyncWith))
-            and any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in self.functions for c in ast.walk(n))
-            for t in self.trees if t is not None for n in ast.walk(t)
-        )  # fmt: skip
+            and any(self._calls_function(c) for c in ast.walk(n))
+            for t in self.trees
+            if t is not None
+            for n in ast.walk(t)
+        )
         self.confined: dict[str, _Effect | None] = {}
         self.modules = self._modules()
 
@@ -156,19 +198,34 @@ class _Program:
                     continue
                 # A name counts as read when a later statement mentions it; functions and classes
                 # run later than they stand, so theirs count wherever they are.
-                later = self.results.union(
-                    *(mentions[j] for j in range(len(kept)) if kept[j] is not None and j != i and (j > i or self._deferred(j)))
-                )  # fmt: skip
+                others = [
+                    j
+                    for j in range(len(kept))
+                    if kept[j] is not None and j != i and (j > i or self._deferred(j))
+                ]
+                later = set(self.results).union(*(mentions[j] for j in others))
                 new = self._piece(i, lines, later)
                 kept[i] = new
-                mentions[i] = _mentions("\n".join(x.text for x in new)) if new is not None else set()
+                mentions[i] = (
+                    _mentions("\n".join(x.text for x in new)) if new is not None else set()
+                )
             if before == [None if k is None else len(k) for k in kept]:
                 break
         return kept
 
+    def _calls_function(self, node: ast.AST) -> bool:
+        """Whether `node` calls a function of the program."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                return name in self.functions
+        return False
+
     def _deferred(self, i: int) -> bool:
         return self.trees[i] is None or any(
-            isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp))
+            isinstance(
+                n,
+                (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp),
+            )
             for n in ast.walk(self.trees[i])  # type: ignore[arg-type]
         )
 
@@ -204,12 +261,18 @@ class _Program:
                     piece.bare
                     and "*" not in names
                     and not names & later
-                    and not (isinstance(tree, ast.Import) and any("." in a.name for a in tree.names))
+                    and not (
+                        isinstance(tree, ast.Import) and any("." in a.name for a in tree.names)
+                    )
                 )
             case ast.FunctionDef(decorator_list=[]) | ast.AsyncFunctionDef(decorator_list=[]):
                 defaults = [*tree.args.defaults, *(d for d in tree.args.kw_defaults if d)]
-                return tree.name not in later and all(isinstance(d, (ast.Constant, ast.Name)) for d in defaults)
-            case ast.Assign(targets=targets, value=value) if all(isinstance(t, ast.Name) for t in targets):
+                return tree.name not in later and all(
+                    isinstance(d, (ast.Constant, ast.Name)) for d in defaults
+                )
+            case ast.Assign(targets=targets, value=value) if all(
+                isinstance(t, ast.Name) for t in targets
+            ):
                 names = {t.id for t in targets if isinstance(t, ast.Name)}
                 return not names & later and _literal(value)
         return False
@@ -228,7 +291,9 @@ class _Program:
             return None
         # What is reached from a parameter is the caller's.
         positions = frozenset(
-            n for n, p in enumerate(_parameters(tree)) if any(block.same(p, t) for t in total.touches)
+            n
+            for n, p in enumerate(_parameters(tree))
+            if any(block.same(p, t) for t in total.touches)
         )
         result = _Effect(touches=frozenset(f"#{n}" for n in positions))
         self.confined[name] = result
@@ -262,7 +327,13 @@ class _Block:
         self.parameters = parameters
         self.before = {**program.modules, **kinds}
         self.inside_function = function
-        self.globals: set[str] = {n for s in body for g in ast.walk(s) if isinstance(g, (ast.Global, ast.Nonlocal)) for n in g.names}
+        self.globals: set[str] = {
+            n
+            for s in body
+            for g in ast.walk(s)
+            if isinstance(g, (ast.Global, ast.Nonlocal))
+            for n in g.names
+        }
         self.kinds = self._infer()
         self.groups: dict[str, str] = {}
         for name, others in (shares or {}).items():
@@ -283,7 +354,10 @@ class _Block:
                 site(node.id, kind)
             elif isinstance(node, (ast.Tuple, ast.List)):
                 for part in node.elts:
-                    target(part.value if isinstance(part, ast.Starred) else part, lambda e: _element(kind(e)))
+                    target(
+                        part.value if isinstance(part, ast.Starred) else part,
+                        lambda e: _element(kind(e)),
+                    )
 
         for top in self.body:
             for node in ast.walk(top):
@@ -292,14 +366,21 @@ class _Block:
                         for t in node.targets:
                             target(t, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
                             if isinstance(t, ast.Subscript) and isinstance(t.value, ast.Name):
-                                site(t.value.id, lambda e, v=node.value, n=t.value.id: _stored(e.get(n, ""), self.kind(v, e)))  # type: ignore[misc]
+                                site(
+                                    t.value.id,
+                                    lambda e, v=node.value, n=t.value.id: _stored(  # type: ignore[misc]
+                                        e.get(n, ""), self.kind(v, e)
+                                    ),
+                                )
                     case ast.AnnAssign() if node.value is not None:
                         target(node.target, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
                     case ast.AugAssign():
                         if isinstance(node.target, ast.Name):
                             site(
                                 node.target.id,
-                                lambda e, n=node: self.kind(ast.BinOp(ast.Name(n.target.id, ast.Load()), n.op, n.value), e),  # type: ignore[misc]
+                                lambda e, n=node: self.kind(
+                                    ast.BinOp(ast.Name(n.target.id, ast.Load()), n.op, n.value), e
+                                ),  # type: ignore[misc]
                             )
                     case ast.NamedExpr():
                         target(node.target, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
@@ -313,9 +394,16 @@ class _Block:
                         site(node.name, lambda e: "?")
                     case ast.FunctionDef() | ast.ClassDef():
                         site(node.name, lambda e: "?")
-                    case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if attr in WRITERS:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if (
+                        attr in WRITERS
+                    ):
                         for argument in node.args:
-                            site(name, lambda e, a=argument, n=name: _stored(e.get(n, ""), self.kind(a, e)))  # type: ignore[misc]
+                            site(
+                                name,
+                                lambda e, a=argument, n=name: _stored(  # type: ignore[misc]
+                                    e.get(n, ""), self.kind(a, e)
+                                ),
+                            )
         known: dict[str, str] = {**self.before, **dict.fromkeys(self.parameters, "?")}
         env: dict[str, str] = dict(known)
         for _ in range(20):
@@ -342,7 +430,11 @@ class _Block:
                     return env[node.id]
                 return "" if self.inside(node.id) else self.before.get(node.id, "?")
             case ast.UnaryOp():
-                return "atom" if isinstance(node.op, ast.Not) or self.kind(node.operand, env) == "atom" else "?"
+                return (
+                    "atom"
+                    if isinstance(node.op, ast.Not) or self.kind(node.operand, env) == "atom"
+                    else "?"
+                )
             case ast.BinOp():
                 sides = {self.kind(node.left, env), self.kind(node.right, env)}
                 if "" in sides:
@@ -360,14 +452,27 @@ class _Block:
                 parts = {self.kind(node.body, env), self.kind(node.orelse, env)} - {""}
                 return parts.pop() if len(parts) == 1 else ("?" if parts else "")
             case ast.List() | ast.Tuple() | ast.Set():
-                return "atoms" if all(self.kind(e, env) in ("atom", "") for e in node.elts) else "container"
+                return (
+                    "atoms"
+                    if all(self.kind(e, env) in ("atom", "") for e in node.elts)
+                    else "container"
+                )
             case ast.Dict():
                 inner = [*(k for k in node.keys if k), *node.values]
-                return "atoms" if all(k is not None for k in node.keys) and all(self.kind(e, env) in ("atom", "") for e in inner) else "container"
+                return (
+                    "atoms"
+                    if all(k is not None for k in node.keys)
+                    and all(self.kind(e, env) in ("atom", "") for e in inner)
+                    else "container"
+                )
             case ast.ListComp() | ast.SetComp():
                 return "atoms" if self.kind(node.elt, env) in ("atom", "") else "container"
             case ast.DictComp():
-                return "atoms" if {self.kind(node.key, env), self.kind(node.value, env)} <= {"atom", ""} else "container"
+                return (
+                    "atoms"
+                    if {self.kind(node.key, env), self.kind(node.value, env)} <= {"atom", ""}
+                    else "container"
+                )
             case ast.Subscript():
                 inside = self.kind(node.value, env)
                 if inside == "atoms":
@@ -379,7 +484,11 @@ class _Block:
                     return "atom"
                 if name == "range":
                     return "atoms"
-                if name in ("sum", "min", "max") and arguments and set(arguments) <= {"atom", "atoms", ""}:
+                if (
+                    name in ("sum", "min", "max")
+                    and arguments
+                    and set(arguments) <= {"atom", "atoms", ""}
+                ):
                     return "atom"
                 if name in ("list", "tuple", "set", "sorted", "dict", "frozenset", "reversed"):
                     return "atoms" if set(arguments) <= {"atoms", "atom", ""} else "container"
@@ -388,7 +497,11 @@ class _Block:
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)):
                 inside = self.kind(owner, env)
                 if inside == "atom":
-                    return "atoms" if attr in ("split", "rsplit", "splitlines", "partition", "rpartition") else "atom"
+                    return (
+                        "atoms"
+                        if attr in ("split", "rsplit", "splitlines", "partition", "rpartition")
+                        else "atom"
+                    )
                 if inside == "atoms":
                     if attr == "items":
                         return "pairs"
@@ -397,7 +510,11 @@ class _Block:
                     if attr in ("count", "index"):
                         return "atom"
                     if attr in ("get", "pop"):
-                        return "atom" if all(self.kind(a, env) in ("atom", "") for a in node.args) else "?"
+                        return (
+                            "atom"
+                            if all(self.kind(a, env) in ("atom", "") for a in node.args)
+                            else "?"
+                        )
                 if inside == "":
                     return ""
         return "?"
@@ -406,7 +523,10 @@ class _Block:
         """Whether the name is bound by this block."""
         if not hasattr(self, "_bound"):
             self._bound = {
-                n.id for s in self.body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+                n.id
+                for s in self.body
+                for n in ast.walk(s)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
             }
         return name in self._bound
 
@@ -461,7 +581,12 @@ class _Block:
                         self._merge([*_names(node.target), *_names(node.iter)])
                     case ast.With():
                         for item in node.items:
-                            self._merge([*_names(item.context_expr), *(_names(item.optional_vars) if item.optional_vars else [])])
+                            self._merge(
+                                [
+                                    *_names(item.context_expr),
+                                    *(_names(item.optional_vars) if item.optional_vars else []),
+                                ]
+                            )
                     case ast.Call():
                         self._merge_call(node)
                     case ast.FunctionDef() | ast.Lambda():
@@ -475,7 +600,9 @@ class _Block:
 
     def _fresh(self, value: ast.expr) -> bool:
         """Whether an expression makes a new container."""
-        if isinstance(value, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)):
+        if isinstance(
+            value, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
+        ):
             return True
         return (
             isinstance(value, ast.Call)
@@ -486,11 +613,18 @@ class _Block:
 
     def _merge_call(self, node: ast.Call) -> None:
         """Arguments may end up inside one another, unless the call is known not to do that."""
-        if isinstance(node.func, ast.Name) and node.func.id in PURE | ATOMIC and not self._rebound(node.func.id):
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id in PURE | ATOMIC
+            and not self._rebound(node.func.id)
+        ):
             return
         if self._library(node.func):
             return
-        if isinstance(node.func, ast.Name) and self.program.function_effect(node.func.id) == _Effect():
+        if (
+            isinstance(node.func, ast.Name)
+            and self.program.function_effect(node.func.id) == _Effect()
+        ):
             return
         arguments = [*node.args, *(k.value for k in node.keywords)]
         names = [n for a in arguments for n in _names(a)]
@@ -572,9 +706,18 @@ class _Block:
                     if part.is_async:
                         return False
                     touches |= self._consumed(part.iter)
-                case ast.Attribute() | ast.BinOp() | ast.Compare() | ast.Subscript() | ast.UnaryOp() | ast.JoinedStr():
+                case (
+                    ast.Attribute()
+                    | ast.BinOp()
+                    | ast.Compare()
+                    | ast.Subscript()
+                    | ast.UnaryOp()
+                    | ast.JoinedStr()
+                ):
                     # Of user classes these can run anything.
-                    if self.program.user_classes and not all(self._known(n) or self._valueless(n) for n in _names(part)):
+                    if self.program.user_classes and not all(
+                        self._known(n) or self._valueless(n) for n in _names(part)
+                    ):
                         return False
             todo += ast.iter_child_nodes(part)
         return True
@@ -583,7 +726,12 @@ class _Block:
         """Names that may hold an iterator that going over `node` uses up."""
         if self.kind(node, self.kinds) in ("atom", "atoms", "container", "pairs"):
             return set()
-        return {n for n in _names(node) if self.kinds.get(n) not in ("atom", "atoms", "container", "library") and not self._valueless(n)}
+        return {
+            n
+            for n in _names(node)
+            if self.kinds.get(n) not in ("atom", "atoms", "container", "library")
+            and not self._valueless(n)
+        }
 
     def _call(self, call: ast.Call, touches: set[str]) -> bool:
         function = call.func
@@ -608,10 +756,16 @@ class _Block:
             if name in ("sorted", "max", "min") and call.keywords:
                 return False
             if name in PURE | CONSUMING:
-                if self.program.user_classes and not all(self._known(n) or self._valueless(n) for a in arguments for n in _names(a)):
+                if self.program.user_classes and not all(
+                    self._known(n) or self._valueless(n) for a in arguments for n in _names(a)
+                ):
                     return False
                 for argument in arguments:
-                    touches |= self._consumed(argument) if name in CONSUMING | {"enumerate", "zip"} else set()
+                    touches |= (
+                        self._consumed(argument)
+                        if name in CONSUMING | {"enumerate", "zip"}
+                        else set()
+                    )
                 return True
             return False
         if isinstance(function, ast.Attribute):
@@ -635,7 +789,20 @@ class _Block:
         touches: set[str] = set()
         for top in self.body:
             for node in ast.walk(top):
-                if isinstance(node, (ast.Try, ast.TryStar, ast.With, ast.Raise, ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Delete)):
+                if isinstance(
+                    node,
+                    (
+                        ast.Try,
+                        ast.TryStar,
+                        ast.With,
+                        ast.Raise,
+                        ast.Import,
+                        ast.ImportFrom,
+                        ast.ClassDef,
+                        ast.FunctionDef,
+                        ast.Delete,
+                    ),
+                ):
                     return None
                 if isinstance(node, (ast.For, ast.While, ast.If)):
                     head = node.iter if isinstance(node, ast.For) else node.test
@@ -660,8 +827,17 @@ class _Block:
         # Changing an object that only a global name reaches is not confined.
         if any(t not in local and t not in bound for t in touches):
             return None
-        shared = {self.root(n) for s in self.body for n in _names(s) if n not in bound and n not in local and not self._valueless(n)}
-        if any(self.root(t) in shared for t in touches if self.root(t) not in {self.root(p) for p in local}):
+        shared = {
+            self.root(n)
+            for s in self.body
+            for n in _names(s)
+            if n not in bound and n not in local and not self._valueless(n)
+        }
+        if any(
+            self.root(t) in shared
+            for t in touches
+            if self.root(t) not in {self.root(p) for p in local}
+        ):
             return None
         return _Effect(touches=frozenset(touches))
 
@@ -675,7 +851,9 @@ class _Block:
         self._walk(self.body, set(need))
         return self._out
 
-    def _walk(self, body: list[ast.stmt], need: set[str], *, record: bool = True) -> tuple[set[str], bool]:
+    def _walk(
+        self, body: list[ast.stmt], need: set[str], *, record: bool = True
+    ) -> tuple[set[str], bool]:
         """Go backward over a block; give what it needs before it, and whether anything of it is kept."""
         any_kept = False
         for node in reversed(body):
@@ -683,7 +861,9 @@ class _Block:
             any_kept = any_kept or kept
         return need, any_kept
 
-    def _one(self, node: ast.stmt, need: set[str], body: list[ast.stmt], record: bool) -> tuple[bool, set[str]]:
+    def _one(
+        self, node: ast.stmt, need: set[str], body: list[ast.stmt], record: bool
+    ) -> tuple[bool, set[str]]:
         match node:
             case ast.For() | ast.While():
                 return self._loop(node, need, body, record)
@@ -707,10 +887,11 @@ class _Block:
                 inner, _ = self._walk(node.body, set(need), record=record)
                 return True, (inner | {n for i in node.items for n in _names(i.context_expr)})
             case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.decorator_list:
-                if node.name not in need and not self._mentioned_later(node, node.name):
-                    if record and all(isinstance(d, (ast.Constant, ast.Name)) for d in node.args.defaults):
-                        self._out.append((node, body))
-                        return False, need
+                plain = all(isinstance(d, (ast.Constant, ast.Name)) for d in node.args.defaults)
+                unread = node.name not in need and not self._mentioned_later(node, node.name)
+                if unread and record and plain:
+                    self._out.append((node, body))
+                    return False, need
                 return True, (need | set(_names(node)))
             case ast.Import() | ast.ImportFrom():
                 return True, need
@@ -720,7 +901,11 @@ class _Block:
                 if record:
                     self._out.append((node, body))
                 return False, need
-            if not effect.touches and isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):
+            if (
+                not effect.touches
+                and isinstance(node, ast.Assign)
+                and all(isinstance(t, ast.Name) for t in node.targets)
+            ):
                 need = need - effect.binds
         return True, (need | set(_names(node)))
 
@@ -739,11 +924,20 @@ class _Block:
             return True
         bound = {n for s in self.body for n in _stored_names(s)} - self.globals
         outer = {self.root(p) for p in self.parameters} | {
-            self.root(n) for s in self.body for n in _names(s) if n not in bound and not self._valueless(n)
+            self.root(n)
+            for s in self.body
+            for n in _names(s)
+            if n not in bound and not self._valueless(n)
         }
-        return any(self.root(t) in outer or t not in bound for t in effect.touches if not self._valueless(t))
+        return any(
+            self.root(t) in outer or t not in bound
+            for t in effect.touches
+            if not self._valueless(t)
+        )
 
-    def _loop(self, node: ast.For | ast.While, need: set[str], body: list[ast.stmt], record: bool) -> tuple[bool, set[str]]:
+    def _loop(
+        self, node: ast.For | ast.While, need: set[str], body: list[ast.stmt], record: bool
+    ) -> tuple[bool, set[str]]:
         head = node.iter if isinstance(node, ast.For) else node.test
         touches: set[str] = set()
         targets: set[str] = set()
@@ -756,13 +950,18 @@ class _Block:
             inside |= set(_names(node.test))
         while True:
             more, kept = self._walk([*node.body, *node.orelse], (set(inside)), record=False)
-            more = (inside | more)
+            more = inside | more
             if more == inside:
                 break
             inside = more
         jumps = any(isinstance(n, (ast.Return, ast.Raise)) for s in node.body for n in ast.walk(s))
         real = self._worth(node, need)
-        if quiet and not real and not jumps and not self._wanted(_Effect(frozenset(targets), frozenset(touches)), need):
+        if (
+            quiet
+            and not real
+            and not jumps
+            and not self._wanted(_Effect(frozenset(targets), frozenset(touches)), need)
+        ):
             if record:
                 self._out.append((node, body))
             return False, need
@@ -776,7 +975,9 @@ class _Block:
         """Whether anything in a loop matters to what is needed after it, jumps aside."""
         for part in [*loop.body, *loop.orelse]:
             for node in ast.walk(part):
-                if isinstance(node, (ast.Break, ast.Continue, ast.Pass)) or not isinstance(node, ast.stmt):
+                if isinstance(node, (ast.Break, ast.Continue, ast.Pass)) or not isinstance(
+                    node, ast.stmt
+                ):
                     continue
                 if isinstance(node, (ast.For, ast.While, ast.If)):
                     touches: set[str] = set()
@@ -823,7 +1024,9 @@ def _names(node: ast.AST) -> list[str]:
 
 
 def _stored_names(node: ast.AST) -> list[str]:
-    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return [
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
 
 
 def _mentions(source: str) -> set[str]:
@@ -833,20 +1036,47 @@ def _mentions(source: str) -> set[str]:
 
 def _parameters(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     a = tree.args
-    return [x.arg for x in [*a.posonlyargs, *a.args, *filter(None, [a.vararg]), *a.kwonlyargs, *filter(None, [a.kwarg])]]
+    return [
+        x.arg
+        for x in [
+            *a.posonlyargs,
+            *a.args,
+            *filter(None, [a.vararg]),
+            *a.kwonlyargs,
+            *filter(None, [a.kwarg]),
+        ]
+    ]
 
 
 def _stateful(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Generators, coroutines and functions with functions inside keep state that text doesn't show."""
     return isinstance(tree, ast.AsyncFunctionDef) or any(
-        isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await, ast.Nonlocal, ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.TryStar))
-        for s in tree.body for n in ast.walk(s)
-    )  # fmt: skip
+        isinstance(n, _STATEFUL) for s in tree.body for n in ast.walk(s)
+    )
+
+
+_STATEFUL = (
+    ast.Yield, ast.YieldFrom, ast.Await, ast.Nonlocal, ast.FunctionDef, ast.ClassDef, ast.Lambda,
+    ast.Try, ast.TryStar,
+)  # fmt: skip
 
 
 def _literal(node: ast.expr) -> bool:
     return all(
-        isinstance(n, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryOp, ast.USub, ast.Load, ast.Name))
+        isinstance(
+            n,
+            (
+                ast.Constant,
+                ast.List,
+                ast.Tuple,
+                ast.Dict,
+                ast.Set,
+                ast.UnaryOp,
+                ast.USub,
+                ast.Load,
+                ast.Name,
+            ),
+        )
         for n in ast.walk(node)
     )
 
@@ -861,7 +1091,7 @@ def _cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> l
     gone: set[int] = set()
     passes: dict[int, str] = {}
     out = {id(n) for n, _ in removed}
-    for node, body in removed:
+    for node, _ in removed:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         last = node.end_lineno or node.lineno
         head = lines[first - 1].text.encode()
@@ -874,7 +1104,9 @@ def _cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> l
         if body and all(id(n) in out for n in body):
             first = body[0]
             at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
-            passes[at] = lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())] + "pass"
+            passes[at] = (
+                lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())] + "pass"
+            )
     kept: list[Line] = []
     for i, line in enumerate(lines):
         if i in passes:
@@ -886,5 +1118,3 @@ def _cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> l
     except SyntaxError:
         return lines
     return kept
-
-

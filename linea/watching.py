@@ -14,7 +14,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
 from linea.capture.script import is_own, main_module, run_statements, run_unwatched, strip_traceback
@@ -28,7 +28,7 @@ class _Current:
 
     session: Session | None = None
     watcher: Watcher | None = None
-    finishers: list[Callable[[], None]] = []
+    finishers: ClassVar[list[Callable[[], None]]] = []
 
 
 def current() -> Session | None:
@@ -117,7 +117,7 @@ def run_script(
     """Run the script as `python PATH ARGV…` does, watched; give its exit status."""
     # As the interpreter has it: arguments as given, `__file__` absolute.
     sys.argv = [str(path), *argv]
-    path = Path(os.path.abspath(path))
+    path = Path.cwd() / path
     source = read_source(path)
     module = main_module(path)
     if not sys.flags.safe_path:
@@ -388,7 +388,7 @@ def run_notebook(path: Path, *, output: Path | None = None, save: Sequence[str] 
 def _client(base: type) -> type:
     """A client that passes on what cells print."""
 
-    class Printing(base):  # type: ignore[misc, valid-type]
+    class Printing(base):  # type: ignore[misc]
         def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
             kind, content = message["msg_type"], message["content"]
             if kind == "stream":

@@ -17,12 +17,13 @@ IDENTIFIER = re.compile(r"[^\W\d]\w*")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*FUNCTIONS, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
-CODE_IN_TEXT = frozenset(
-    "eval exec compile query format_map format sql execute read_sql read_sql_query substitute "
-    "safe_substitute run_line_magic run_cell_magic run_cell system getoutput getoutput_lines ex ev "
-    "ols wls gls glm logit probit poisson mnlogit rlm quantreg mixedlm gee from_formula dmatrix "
-    "dmatrices globals locals vars".split()
-)
+CODE_IN_TEXT = frozenset({
+    "eval", "exec", "compile", "query", "format_map", "format", "sql", "execute", "read_sql",
+    "read_sql_query", "substitute", "safe_substitute", "run_line_magic", "run_cell_magic",
+    "run_cell", "system", "getoutput", "getoutput_lines", "ex", "ev", "ols", "wls", "gls", "glm",
+    "logit", "probit", "poisson", "mnlogit", "rlm", "quantreg", "mixedlm", "gee", "from_formula",
+    "dmatrix", "dmatrices", "globals", "locals", "vars",
+})  # fmt: skip
 """Calls whose text arguments may name variables."""
 
 TEXT_IS_CODE = frozenset({"eval", "exec"})

@@ -45,7 +45,8 @@ for i in range(2_000_000):
 """
 
 TINY = "lst = []\nd = {}\n" + "".join(
-    f"x{i} = {i} + 1\nlst.append(x{i})\nd['k{i}'] = len(lst)\ny = sum(lst[:3])\n" for i in range(500)
+    f"x{i} = {i} + 1\nlst.append(x{i})\nd['k{i}'] = len(lst)\ny = sum(lst[:3])\n"
+    for i in range(500)
 )
 
 HUGE = """
@@ -89,7 +90,9 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
 
 def main(pairs: int) -> None:
     start = 0.0
-    print(f"{'program':26} {'plain s':>9} {'linea s':>9} {'ratio':>7} {'less start':>11} {'memory':>7} {'ms/stmt':>8}")
+    print(
+        f"{'program':26} {'plain s':>9} {'linea s':>9} {'ratio':>7} {'less start':>11} {'memory':>7} {'ms/stmt':>8}"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for title, text in PROGRAMS.items():
@@ -97,10 +100,14 @@ def main(pairs: int) -> None:
             plain, watched = [], []
             for _ in range(pairs):
                 plain.append(measure([sys.executable, "program.py"], folder))
-                watched.append(measure([sys.executable, "-m", "linea", "run", "program.py"], folder))
+                watched.append(
+                    measure([sys.executable, "-m", "linea", "run", "program.py"], folder)
+                )
             p = statistics.median(s for s, _ in plain)
             w = statistics.median(s for s, _ in watched)
-            memory = statistics.median(m for _, m in watched) / statistics.median(m for _, m in plain)
+            memory = statistics.median(m for _, m in watched) / statistics.median(
+                m for _, m in plain
+            )
             if title.startswith("nothing"):
                 start = w - p
             count = text.count("\n")

@@ -124,7 +124,7 @@ def test_an_error_in_any_function_of_capture_is_never_seen(tmp_path: Path) -> No
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                 ),
-            )  # fmt: skip
+            )
         )
         if len(running) > 3:
             settle()
