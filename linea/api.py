@@ -314,11 +314,15 @@ def diff(a: str, b: str | None = None) -> Diff:
     """
     from linea.history import diff as history
     from linea.history.log import previous_of
-    from linea.history.revision import resolve
+    from linea.history.revision import completed, resolve
 
     with _opened(_store(sys._getframe(1))) as repository:
         old = resolve(repository, a, now=_now())
-        new = resolve(repository, b, now=_now()) if b else repository.tip(old.name)
+        new = (
+            resolve(repository, completed(b, old.name), now=_now())
+            if b
+            else repository.tip(old.name)
+        )
         if new.commit == old.commit and b is None:
             old = previous_of(repository, old) or old
         return history.diff(repository, old, new)

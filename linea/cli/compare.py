@@ -19,6 +19,7 @@ from linea.history.diff import diff as compare
 from linea.history.diff_code import CodeDiff
 from linea.history.diff_table import TableDiff
 from linea.history.log import Change, previous_of
+from linea.history.revision import completed
 from linea.model import Version
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _pair(repository: Repository, a: str, b: str | None) -> tuple[Version, Versi
     """Return the versions that are meant; a latest version alone is held against its previous."""
     first = revision(repository, a)
     if b is not None:
-        return first, revision(repository, b)
+        return first, revision(repository, completed(b, first.name))
     latest = repository.tip(first.name)
     if first.commit != latest.commit:
         return first, latest

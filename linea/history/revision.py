@@ -231,3 +231,8 @@ def _by_digest(repository: Reader, prefix: str) -> Version:
             hint="write more of it: " + shortlist(known),
         )
     return found[0]
+
+
+def completed(text: str, name: str) -> str:
+    """Put `name` before a revision that leaves it out: `@v2` and `~1` are of the same artifact."""
+    return name + text if text[:1] in ("@", "~") else text

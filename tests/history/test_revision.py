@@ -173,3 +173,10 @@ def test_last_known_as(history: History) -> None:
     history.save(1, "plain")
     tip = history.save(2, "report", written=(InputFile("out/r.csv", values.digest(1), 1),))
     assert last_known_as(history.repository, "elsewhere/r.csv") == [tip]
+
+
+def test_a_second_revision_may_leave_the_name_out() -> None:
+    """`linea diff a@v1 @v2` means a@v2; a whole revision stays as it is."""
+    from linea.history.revision import completed
+
+    assert [completed(t, "a") for t in ("@v2", "~1", "b@v2")] == ["a@v2", "a~1", "b@v2"]
