@@ -173,7 +173,16 @@ def digest(value: object) -> Digest:
     _refuse(value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return name(of_value(value))
+        return name(_hash(value))
+
+
+def _hash(value: object) -> bytes:
+    try:
+        return of_value(value)
+    except UnstorableError:
+        from linea.values.objects import hash_or_pickle
+
+        return hash_or_pickle(value)[0]
 
 
 def decode(record: ValueRecord, read: ReadPart, *, trusted: bool = True) -> object:
@@ -237,7 +246,7 @@ def _refuse(value: object) -> None:
             what, hint = HINTS[known]
             raise UnstorableError(f"{what} can't be stored", hint=hint)
     iterator = isinstance(value, Iterator)
-    kind = refusal(value) or ("an iterator" if iterator else None)
+    kind = refusal(type(value)) or ("an iterator" if iterator else None)
     if kind is not None:
         hint = (
             "what it gives, such as list(it)," if iterator else "what it was made from, or gives,"

@@ -18,6 +18,7 @@ import types
 import uuid
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -37,11 +38,14 @@ Of = Callable[[object], bytes]
 
 
 def join(tag: str, *parts: bytes) -> bytes:
-    """Return the 16-byte hash of `parts`, each under its length, in the domain `tag`."""
-    state = xxhash.xxh3_128(_sized(DOMAIN + tag.encode()))
-    for part in parts:
-        state.update(_sized(part))
-    return state.digest()
+    """Return the 16-byte hash of `parts`, their count and lengths first, in the domain `tag`."""
+    counts = struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts))
+    return xxhash.xxh3_128_digest(b"".join((_domain(tag), counts, *parts)))
+
+
+@cache
+def _domain(tag: str) -> bytes:
+    return _sized(DOMAIN + tag.encode())
 
 
 def number(value: int) -> bytes:
@@ -180,11 +184,11 @@ def class_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def refusal(value: object) -> str | None:
-    """Say what a value is, if it is of a kind that is never stored."""
-    if isinstance(value, io.BytesIO | io.StringIO):
+def refusal(kind: type) -> str | None:
+    """Say what values of a class are, if of a kind that is never stored."""
+    if issubclass(kind, io.BytesIO | io.StringIO):
         return None
-    return next((REFUSED[n] for n in map(class_name, type(value).__mro__) if n in REFUSED), None)
+    return next((REFUSED[n] for n in map(class_name, kind.__mro__) if n in REFUSED), None)
 
 
 class Walk:
@@ -199,7 +203,8 @@ class Walk:
         self._entangled: dict[int, tuple[object, int]] = {}
         self._lowest = sys.maxsize
         self._count = 0
-        self._trail: list[str] = []
+        self._trail: list[tuple[str, object]] = []
+        self._ways: dict[type, Callable[[Any], bytes]] = {}
 
     def of(self, value: object) -> bytes:
         """Return the code of `value`."""
@@ -246,25 +251,44 @@ class Walk:
 
     def _compute(self, value: object) -> bytes:
         kind: type = type(value)
-        handler = HANDLERS.get(kind)
-        if handler is not None:
-            return handler(self, value)
+        way = self._ways.get(kind)
+        if way is None:
+            way = self._ways[kind] = self._way(kind)
+        return way(value)
+
+    def _way(self, kind: type) -> Callable[[Any], bytes]:
+        """Return how values of a class are taken."""
         from linea.values import codec
 
+        handler = HANDLERS.get(kind)
+        if handler is not None:
+            return partial(handler, self)
         found = codec.digester(kind)
         if found is not None:
-            return found(value, self.of)
-        if isinstance(value, enum.Enum):
-            return join("enum", self.of(type(value)), text_bytes(value.name or repr(value.value)))
-        if isinstance(value, PurePath):
-            return join("path", text_bytes(type(value).__name__), text_bytes(str(value)))
-        if isinstance(value, type):
-            return self._class(value)
-        return self._reduced(value)
+            return lambda value: found(value, self.of)
+        if issubclass(kind, enum.Enum):
+            return self._member
+        if issubclass(kind, PurePath):
+            return lambda value: join("path", text_bytes(kind.__name__), text_bytes(str(value)))
+        if issubclass(kind, type):
+            return self._class
+        what = refusal(kind)
+        if what is not None:
+            return partial(self._refused, what)
+        return self._reduced
 
-    def under(self, step: str, value: object) -> bytes:
+    def _member(self, value: Any) -> bytes:
+        return join("enum", self.of(type(value)), text_bytes(value.name or repr(value.value)))
+
+    def _refused(self, what: str, value: object) -> bytes:
+        raise self._unstorable(value, f"it is {what}")
+
+    def under(self, kind: str, step: object, value: object) -> bytes:
         """Return the code of a part, remembering the way to it for error messages."""
-        self._trail.append(step)
+        atom = ATOMS.get(type(value))
+        if atom is not None:
+            return atom(value)
+        self._trail.append((kind, step))
         code = self.of(value)
         self._trail.pop()
         return code
@@ -278,20 +302,15 @@ class Walk:
             raw = packed(values) if packed else None
             if raw is not None:
                 return raw[0], count, raw[1]
-        codes = []
-        for index, value in enumerate(values):
-            atom = ATOMS.get(type(value))
-            codes.append(_sized(atom(value) if atom else self.under(f"[{index}]", value)))
+        codes = [_sized(self.under("[", index, value)) for index, value in enumerate(values)]
         return b"any", count, b"".join(codes)
 
     def mapping(self, pairs: Mapping[Any, Any]) -> tuple[bytes, ...]:
         """Return the keys and values of a mapping in its order."""
-        keys = list(pairs)
-        codes = []
-        for key, value in pairs.items():
-            atom = ATOMS.get(type(value))
-            codes.append(_sized(atom(value) if atom else self.under(_key_step(key), value)))
-        return (*self.items(keys), b"".join(codes))
+        codes = [_sized(self.under("[", key, value)) for key, value in pairs.items()]
+        if set(map(type, pairs)) == {str}:
+            return (*_packed_keys(tuple(pairs)), b"".join(codes))
+        return (*self.items(list(pairs)), b"".join(codes))
 
     def state(self, state: object) -> bytes:
         """Return the code of an instance's state: the order of attributes doesn't count."""
@@ -302,7 +321,7 @@ class Walk:
         parts = []
         for key in sorted(state):
             if key not in NOTES:
-                parts += [text_bytes(key), self.under(f".{key}", state[key])]
+                parts += [text_bytes(key), self.under(".", key, state[key])]
         return join("state", *parts)
 
     def _reduced(self, value: object) -> bytes:
@@ -321,7 +340,7 @@ class Walk:
         return join(
             "object",
             self.of(function),
-            self.under("", tuple(arguments)),
+            self.of(tuple(arguments)),
             b"" if state is None else self.state(state),
             b"" if listed is None else self.of(list(listed)),
             b"" if pairs is None else self.of(dict(pairs)),
@@ -329,9 +348,6 @@ class Walk:
         )
 
     def _reduce(self, value: object) -> Any:
-        what = refusal(value)
-        if what is not None:
-            raise self._unstorable(value, f"it is {what}", kind=False)
         reducer = copyreg.dispatch_table.get(type(value))
         try:
             return reducer(value) if reducer else value.__reduce_ex__(4)
@@ -340,12 +356,14 @@ class Walk:
         except Exception as error:
             raise self._unstorable(value, str(error) or type(error).__name__) from error
 
-    def _unstorable(self, value: object, why: str, *, kind: bool = True) -> UnstorableError:
+    def _unstorable(self, value: object, why: str) -> UnstorableError:
         hint = "save what it was made from, or what it gives, instead"
         return UnstorableError(f"{self._place(value)} can't be stored: {why}", hint=hint)
 
     def _place(self, value: object) -> str:
-        trail = "".join(self._trail)
+        trail = "".join(
+            f".{step}" if kind == "." else _key_step(step) for kind, step in self._trail
+        )
         of = f"the value's {trail.lstrip('.')}" if trail else "the value"
         return f"{of} ({class_name(type(value))})"
 
@@ -477,6 +495,12 @@ def _pack_texts(values: Any) -> tuple[bytes, bytes]:
     if sys.byteorder == "big":
         lengths.byteswap()
     return b"str", lengths.tobytes() + text_bytes("".join(values))
+
+
+@lru_cache(maxsize=1024)
+def _packed_keys(keys: tuple[str, ...]) -> tuple[bytes, bytes, bytes]:
+    form, raw = _pack_texts(keys)
+    return form, number(len(keys)), raw
 
 
 PACKED: Mapping[type, Callable[[Any], tuple[bytes, bytes] | None]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import io
 import json
 import pickle
@@ -13,10 +12,10 @@ import numpy as np
 
 from linea.errors import UnstorableError
 from linea.model import Encoded, Preview, ReadPart, ValueRecord
-from linea.values import codec, plain
+from linea.values import codec, objects, plain
 from linea.values.arrays import ndarray_hash
 from linea.values.digest import Of, class_name, finish, join, text_bytes
-from linea.values.objects import PROTOCOL, unpickle
+from linea.values.objects import unpickle
 from linea.values.preview import count, text_preview
 
 DPI = 100
@@ -26,26 +25,12 @@ DPI = 100
 
 
 def figure_pickle(value: Any) -> bytes:
-    """Return the pickle of a figure, or of its axes, that opens no window when read."""
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, obj: Any) -> Any:
-            if _is(obj, "matplotlib.figure.Figure"):
-                state = obj.__getstate__()
-                state.pop("_restore_to_pylab", None)
-                return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
-            return super().reducer_override(obj)
-
-    out = io.BytesIO()
+    """Return the pickle of a figure, or of its axes."""
     try:
-        Pickler(out, protocol=PROTOCOL).dump(value)
-    except Exception as error:
-        raise UnstorableError(
-            f"the figure can't be pickled: {error}",
-            hint="save it as a picture: figure.savefig(path)",
-        ) from error
-    return out.getvalue()
+        return objects.pickle(value)
+    except UnstorableError as error:
+        hint = "save it as a picture: figure.savefig(path)"
+        raise UnstorableError(f"the figure can't be stored: {error.message}", hint=hint) from error
 
 
 def _is(value: Any, base: str) -> bool:
@@ -73,7 +58,10 @@ def _drawn(figure: Any) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).draw()
+    try:
+        FigureCanvasAgg(figure).draw()
+    except Exception as error:
+        raise UnstorableError(f"the figure can't be drawn: {error}") from error
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle as stdlib
 import types
@@ -14,21 +15,46 @@ from linea.values.digest import Of, class_name, finish, join, of_value
 from linea.values.preview import show, text_preview
 
 PROTOCOL = 5
+FIGURE = "matplotlib.figure.Figure"
 
 
 def pickle(value: object) -> bytes:
     """Return the pickle of a value; functions and classes of the user's own go by content."""
     import cloudpickle
 
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if any(class_name(kind) == FIGURE for kind in type(obj).__mro__):
+                state = obj.__getstate__()
+                # Else a window would open wherever the figure is read.
+                state.pop("_restore_to_pylab", None)
+                return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
+            return super().reducer_override(obj)
+
     out = io.BytesIO()
     try:
-        cloudpickle.Pickler(out, protocol=PROTOCOL).dump(value)
+        Pickler(out, protocol=PROTOCOL).dump(value)
     except Exception as error:
         raise UnstorableError(
             f"the {class_name(type(value))} can't be pickled: {error}",
             hint="save what it was made from, or what it gives, instead",
         ) from error
     return out.getvalue()
+
+
+def hash_or_pickle(value: object) -> tuple[bytes, bytes | None]:
+    """Return a value's hash, and None; or, where it has none, that of its pickle, and the pickle.
+
+    Two equal values may have different pickles: equality of such values can't be decided.
+    """
+    try:
+        return of_value(value), None
+    except UnstorableError as unhashable:
+        try:
+            data = pickle(value)
+        except UnstorableError:
+            raise unhashable from None
+        return join("pickle", data), data
 
 
 def unpickle(data: bytes, record: ValueRecord) -> Any:
@@ -80,16 +106,17 @@ class PickleCodec:
         return {}
 
     def encode(self, value: Any) -> Encoded:
-        raw = of_value(value)
+        raw, unstable = hash_or_pickle(value)
         return codec.build(
             value,
             kind=self.kind,
             codec=self.name,
-            parts={"value.pkl": pickle(value)},
+            parts={"value.pkl": unstable or pickle(value)},
             text=self.text(value),
             summary=self.summary(value),
             digest=raw,
             pickled=True,
+            stable=unstable is None,
             preview=text_preview(show(value)),
         )
 
