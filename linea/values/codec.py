@@ -11,9 +11,8 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from linea.errors import (
@@ -34,6 +33,9 @@ from linea.values.digest import (
     of_value,
     refusal,
 )
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "linea.codecs"
 
@@ -326,6 +328,8 @@ def load(codec: str) -> Codec:
 
 @cache
 def _entry_points() -> Mapping[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=GROUP)}
 
 

@@ -20,6 +20,9 @@ from linea.values.ipc import write
 from linea.values.preview import count, text_preview
 from linea.values.tables import SHOWN, size_text
 
+MANY = 100
+"""Columns of a frame that is worth joining into blocks when it is read."""
+
 
 class PandasCodec:
     """pandas' data frames, series, indexes and categoricals."""
@@ -69,7 +72,9 @@ class PandasCodec:
         if form["form"] == "Series":
             value = columns[0].rename(unpacked.value(form["name"]))
         else:
-            value = pd.DataFrame(dict(enumerate(columns)), index=index)
+            # A copy joins columns into blocks, which only pays where there are very many.
+            copy = len(columns) > MANY
+            value = pd.DataFrame(dict(enumerate(columns)), index=index, copy=copy)
             value.columns = unpacked.index(form["labels"], "labels")
         value.attrs.update(unpacked.value(form["attrs"]))
         return value

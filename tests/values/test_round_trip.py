@@ -214,6 +214,19 @@ def test_tables_inside_plain_data_are_not_pickled() -> None:
     assert set(files) == {"out/value.json", "out/0.parquet", "out/1.parquet", "out/2.npy"}
 
 
+def test_what_comes_back_can_be_changed() -> None:
+    """A decoded frame, series or array can be written to in place."""
+    table = again(values.encode(frame()))
+    table.loc[0, ["int", "float", "text", "flag"]] = [9, 9.5, "new", False]
+    table.loc[1, "day"] = pd.Timestamp(0)
+    assert table["int"].to_list() == [9, 1, 2] and table["text"][0] == "new"
+    column = again(values.encode(pd.Series([1.5, 2.5])))
+    column.iloc[0] = 0
+    array = again(values.encode(np.arange(3)))
+    array[0] = 7
+    assert (column[0], array[0]) == (0, 7)
+
+
 def test_lists_that_are_one_stay_one() -> None:
     """A list that stands in two places of a value is one list again in what comes back."""
     row = [1]
