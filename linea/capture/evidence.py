@@ -16,7 +16,7 @@ from linea.capture.instruments import Instruments
 from linea.capture.looking import Look, unseen
 from linea.capture.objects import NOTHING, Reach
 from linea.capture.randomness import RANDOM
-from linea.capture.rules import EVERYWHERE, NOISE, SEEDS
+from linea.capture.rules import EVERYWHERE, NOISE, SEEDS, SETTER
 from linea.capture.running import Running
 from linea.capture.source import uses
 from linea.model import Effects, Location, Statement
@@ -186,8 +186,10 @@ class Evidence:
     def _sense_state(self) -> None:
         """Find the hidden state that the statement read and wrote."""
         tools = self.tools
-        new_counts = not self.importing or any(map(tools.modules.own, self.fresh))
-        changed = tools.hidden.observe(new_counts=new_counts)
+        more = not self.importing or any(map(tools.modules.own, self.fresh))
+        # Of a library loaded by the way, the state is its own, unless something in sight sets it.
+        setting = more and any(SETTER.match(word) for word in self.mentions)
+        changed = tools.hidden.observe(new_random=more, new_options=setting)
         self.reads |= _prefixed("hidden", tools.hidden.reads(self._facts()))
         seeds = randomness.seeded(self.running, tools.scope) & changed
         for key in changed:

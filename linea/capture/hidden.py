@@ -187,11 +187,12 @@ class Hidden:
         self._written: set[str] = set()
         self.observe()
 
-    def observe(self, *, new_counts: bool = False) -> set[str]:
+    def observe(self, *, new_random: bool = False, new_options: bool = False) -> set[str]:
         """Look at all of it; give the keys that changed since the last look.
 
-        State of a library that was loaded since is what importing makes of it, unless
-        `new_counts`: then more than an import ran, and the state counts as changed.
+        State of a library that was loaded since is what importing makes of it, unless more than
+        an import ran: then random generators (`new_random`) or all of it (`new_options`) count as
+        changed.
         """
         changed = set()
         prints = self._prints
@@ -206,7 +207,7 @@ class Hidden:
                 now = None
             if key not in prints:
                 prints[key] = now
-                if new_counts:
+                if new_options or (new_random and key.endswith("random")):
                     changed.add(key)
             elif prints[key] != now:
                 prints[key] = now

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 import traceback
 import types
@@ -141,10 +142,18 @@ def main(argv: list[str]) -> None:
         pass  # the end of a program: what matters is whether the value is there
     except BaseException as error:  # KeyboardInterrupt too: it is the user's to see
         failure = error
+    join_threads()
     seconds = time.perf_counter() - started
     if failure is None or shelf.encoded:
         failure = take_result(request, shelf, module)
     write_answer(out, shelf.encoded, seconds, failure, file, request)
+
+
+def join_threads() -> None:
+    """Wait for the program's threads, as the interpreter does before it ends."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
 
 
 def set_stage(request: Mapping[str, Any]) -> tuple[Path, types.ModuleType]:
