@@ -52,9 +52,9 @@ class Look:
         if not is_bound and not self._budget.affords(name, allowance):
             self._blur(name)
             return
-        started = time.perf_counter()
+        started = time.thread_time()
         self.changed |= self._graph.look(name, started + max(allowance, LEAST))[0]
-        self._budget.spent(name, time.perf_counter() - started)
+        self._budget.spent(name, time.thread_time() - started)
         self.visited |= self._graph.reach.get(name, NOTHING).keys
 
     def _blur(self, name: str) -> None:

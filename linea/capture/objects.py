@@ -184,7 +184,7 @@ class Graph:
             if info.user:
                 stack.append(kind)
             if not count & 255 and (
-                len(walk.keys) > MAX_KEYS or time.perf_counter() > walk.deadline
+                len(walk.keys) > MAX_KEYS or time.thread_time() > walk.deadline
             ):
                 walk.cut = True
                 break
@@ -541,7 +541,7 @@ def _sequence(items: Any, length: int, walk: _Walk) -> object:
             digest.update(shape.to_bytes(8, "little"))
         else:
             refs.append(shape)
-        if time.perf_counter() > walk.deadline or len(walk.stack) > 4 * MAX_KEYS:
+        if time.thread_time() > walk.deadline or len(walk.stack) > 4 * MAX_KEYS:
             walk.cut = True
             break
     return (length, digest.intdigest(), tuple(refs))

@@ -87,13 +87,14 @@ class Session:
                     self.fault("first look", error)
 
     def _look(self, name: str) -> None:
-        self.tools.graph.look(name, time.perf_counter() + FIRST_LOOK)
+        self.tools.graph.look(name, time.thread_time() + FIRST_LOOK)
 
     # ------------------------------------------------------------------------ one statement
 
     def before(self, node: ast.stmt, statement: Statement) -> None:
         """`statement` is about to run."""
-        began = time.perf_counter()
+        # CPU time: what others do on the machine is nobody's cost here.
+        began = time.thread_time()
         try:
             self.open = begin(self.tools, node, statement)
             self._note_kind(node, self.open.uses)
@@ -101,7 +102,7 @@ class Session:
         except Exception as error:
             self.fault("before a statement", error)
             self.open = Running(node, statement, NO_USES, blind=True)
-        self.open.overhead = time.perf_counter() - began
+        self.open.overhead = time.thread_time() - began
         self.open.started = time.perf_counter()
 
     def _note_kind(self, node: ast.stmt, found: Uses) -> None:
@@ -122,6 +123,7 @@ class Session:
         `statement` is recorded when `before` failed to: nothing that ran may be missing.
         """
         ended = time.perf_counter()
+        began = time.thread_time()
         running, self.open = self.open, None
         if running is None:
             if statement is None:
@@ -139,7 +141,7 @@ class Session:
             self.fault("after a statement", fault)
             observation = Observation(self._everything(running), (UNOBSERVED,))
         self._append(running, observation, seconds, error)
-        self.budget.own_seconds += time.perf_counter() - ended + running.overhead
+        self.budget.own_seconds += time.thread_time() - began + running.overhead
 
     def _observe(
         self, running: Running, events: list[Any], error: BaseException | None
