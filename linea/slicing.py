@@ -216,7 +216,16 @@ def _bodies(
         bare = all(w.startswith("module:") for w in step.effects.mutates) and not any(
             r.startswith("file:") for r in step.effects.reads
         )
-        pieces.append(trimming.Piece(step.statement.source, known.kinds, known.shares, bare, fixed))
+        pieces.append(
+            trimming.Piece(
+                step.statement.source,
+                known.kinds,
+                known.shares,
+                bare,
+                step.error is not None,
+                fixed,
+            )
+        )
     results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))
     if facts is None:
         return [trimming.whole(p.source) for p in pieces]

@@ -100,6 +100,8 @@ class Piece:
     """Per name in it, the names that shared an object with it."""
     bare: bool = True
     """Running it did nothing that shows but bind its names."""
+    raised: bool = False
+    """It raised: where in the functions that it called isn't known, so they stay whole."""
     fixed: bool = False
     """Not to be touched: it raised, or its text isn't what ran."""
 
@@ -145,7 +147,7 @@ class _Program:
             for t in self.trees
             if isinstance(t, ast.FunctionDef)
         }
-        self.guarded = any(
+        self.guarded = any(p.raised for p in pieces) or any(
             isinstance(n, (ast.Try, ast.TryStar, ast.With, ast.AsyncWith))
             and any(self._calls_function(c) for c in ast.walk(n))
             for t in self.trees
