@@ -951,7 +951,7 @@ class _Block:
         if isinstance(node, ast.While):
             inside |= set(_names(node.test))
         while True:
-            more, kept = self._walk([*node.body, *node.orelse], (set(inside)), record=False)
+            more, _ = self._walk([*node.body, *node.orelse], set(inside), record=False)
             more = inside | more
             if more == inside:
                 break
@@ -967,7 +967,6 @@ class _Block:
             if record:
                 self._out.append((node, body))
             return False, need
-        del kept
         if record:
             self._walk(node.body, set(inside))
             self._walk(node.orelse, set(inside))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 from linea import slicing
 from linea.capture.randomness import clocks, unseeded
@@ -26,20 +25,7 @@ def slice_of_expression(session: Session, expression: str, *, result: str) -> Sl
     if isinstance(tree.body, ast.Name) and unbound:
         raise SliceError(f"no variable named {unbound[0]!r} in this session")
     last = None if expression == result else f"{result} = {expression}"
-    return build(session, read, result=result, last=last)
-
-
-def build(
-    session: Session,
-    names: Iterable[str],
-    *,
-    result: str | None,
-    last: str | None = None,
-    upto: int | None = None,
-) -> Slice:
-    """The slice of everything that can be reached from `names`."""
-    steps = session.steps if upto is None else session.steps[:upto]
-    kept = slicing.backward(steps, session.criterion(names))
+    kept = slicing.backward(session.steps, session.criterion(read))
     return render(session, kept, result=result, last=last)
 
 

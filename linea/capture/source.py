@@ -6,7 +6,6 @@ import ast
 import builtins
 import io
 import re
-import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -654,12 +653,3 @@ def leading_comments(source: str, first: int, floor: int) -> int:
     while line - 1 > floor and text[line - 2].lstrip().startswith("#"):
         line -= 1
     return line
-
-
-def has_comment(text: str) -> bool:
-    try:
-        return any(
-            t.type == tokenize.COMMENT for t in tokenize.generate_tokens(io.StringIO(text).readline)
-        )
-    except (tokenize.TokenError, SyntaxError):
-        return False
