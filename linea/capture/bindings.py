@@ -5,9 +5,9 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from linea.capture.objects import ATOMS, IMMUTABLE, address
 from linea.capture.rules import NOISE
 from linea.capture.source import Uses
+from linea.capture.walk import ATOMS, IMMUTABLE, address
 
 LONG = 4096
 """Texts longer than this aren't kept alive to be compared."""

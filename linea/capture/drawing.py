@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from linea.capture.objects import Reach, address
+from linea.capture.objects import Reach
 from linea.capture.rules import LOOKS, PLOTTERS, STANDARD
 from linea.capture.running import Running
+from linea.capture.walk import address
 
 CURRENT = "hidden:current figure"
 

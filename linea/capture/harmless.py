@@ -8,11 +8,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from linea.capture.objects import ATOMS, IMMUTABLE, NOTHING
+from linea.capture.objects import NOTHING
 from linea.capture.rules import CONSUMING, CONTAINERS, LOOKS, PURE_BUILTINS
 from linea.capture.running import Running
 from linea.capture.scope import Scope, is_quiet_type
 from linea.capture.source import Uses
+from linea.capture.walk import ATOMS, IMMUTABLE
 
 _READING = frozenset({"call", "attribute", "operator", "subscript", "iterate"})
 _COMPUTING = frozenset({"operator", "subscript", "subscript store"})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
-from linea.capture.objects import random_state
+from linea.capture.builtin_types import random_state
 from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
 
 

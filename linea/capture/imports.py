@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from linea.capture.objects import is_a
+from linea.capture.walk import is_a
 
 DEPTH = 4
 """How many packages deep submodules are followed."""

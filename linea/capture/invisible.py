@@ -6,11 +6,12 @@ import ast
 import types
 from collections.abc import Sequence
 
-from linea.capture.objects import NOTHING, address, is_a
+from linea.capture.objects import NOTHING
 from linea.capture.rules import PURE_BUILTINS, SETTER, SILENT_CALLS
 from linea.capture.running import Running
 from linea.capture.scope import Scope
 from linea.capture.source import Uses
+from linea.capture.walk import address, is_a
 
 _PATCHING = frozenset({"setattr", "delattr", "reload"})
 _PATCHING_CLASSES = _PATCHING | {"patch", "object"}

@@ -8,9 +8,10 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from linea.capture.objects import ATOMS, NOTHING, PATHS, Graph, is_a
+from linea.capture.objects import NOTHING, Graph
 from linea.capture.rules import CONTAINERS, NOISE, QUIET_TYPES
 from linea.capture.source import TEXT_IS_CODE, Uses, identifiers
+from linea.capture.walk import ATOMS, PATHS, is_a
 from linea.slicing import BlockFacts
 
 MANY = 100_000

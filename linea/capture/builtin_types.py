@@ -1,0 +1,272 @@
+"""Objects of Python's own types → their prints, one handler a type."""
+
+from __future__ import annotations
+
+import array
+import collections
+import functools
+import gc
+import io
+import itertools
+import marshal
+import sys
+import types
+from typing import Any
+
+from xxhash import xxh3_64_intdigest
+
+from linea.capture.prints import sequence, shallow
+from linea.capture.walk import Handler, Walk, address, is_a
+
+
+def _list(obj: list[object], walk: Walk) -> object:
+    return sequence(list.__iter__(obj), list.__len__(obj), walk)
+
+
+def _tuple(obj: tuple[object, ...], walk: Walk) -> object:
+    return sequence(tuple.__iter__(obj), tuple.__len__(obj), walk)
+
+
+def _dict(obj: dict[object, object], walk: Walk) -> object:
+    length = dict.__len__(obj)
+    return (
+        sequence(dict.keys(obj), length, walk),
+        sequence(dict.values(obj), length, walk),
+    )
+
+
+def _set(obj: set[object], walk: Walk) -> object:
+    return sequence(set.__iter__(obj), set.__len__(obj), walk)
+
+
+def _frozenset(obj: frozenset[object], walk: Walk) -> object:
+    return sequence(frozenset.__iter__(obj), frozenset.__len__(obj), walk)
+
+
+def _deque(obj: collections.deque[object], walk: Walk) -> object:
+    length = collections.deque.__len__(obj)
+    return (obj.maxlen, sequence(collections.deque.__iter__(obj), length, walk))
+
+
+def _defaultdict(obj: collections.defaultdict[object, object], walk: Walk) -> object:
+    walk.stack.append(obj.default_factory)
+    return _dict(obj, walk)
+
+
+def _buffer(obj: Any, walk: Walk) -> object:
+    walk.keys.add(address(obj))
+    with memoryview(obj) as view:
+        return (len(view), _bytes_print(view, walk))
+
+
+def _bytes_print(view: memoryview, walk: Walk) -> int:
+    return xxh3_64_intdigest(view.cast("B") if view.contiguous else view.tobytes())
+
+
+def _memoryview(obj: memoryview, walk: Walk) -> object:
+    try:
+        owner = obj.obj
+    except ValueError:
+        return "released"
+    walk.stack.append(owner)
+    walk.keys.add(address(owner))
+    walk.shares[address(obj)] = [address(owner)]
+    return (obj.format, obj.shape, _bytes_print(obj, walk))
+
+
+def _array(obj: array.array[Any], walk: Walk) -> object:
+    return (obj.typecode, _buffer(obj, walk))
+
+
+def _builtin_method(obj: types.BuiltinMethodType, walk: Walk) -> object:
+    owner = obj.__self__
+    if owner is not None and not is_a(owner, types.ModuleType):
+        walk.stack.append(owner)
+    elif is_a(owner, types.ModuleType):
+        walk.packages.add(owner.__name__.partition(".")[0])
+    return None
+
+
+def _method(obj: types.MethodType, walk: Walk) -> object:
+    walk.stack.extend((obj.__func__, obj.__self__))
+    return None
+
+
+def _method_wrapper(obj: types.MethodWrapperType, walk: Walk) -> object:
+    walk.stack.append(obj.__self__)
+    return None
+
+
+def _partial(obj: functools.partial[Any], walk: Walk) -> object:
+    parts = [obj.func, *obj.args, *obj.keywords.values()]
+    walk.stack.extend(parts)
+    return shallow(parts)
+
+
+def _property(obj: property, walk: Walk) -> object:
+    walk.stack.extend((obj.fget, obj.fset, obj.fdel))
+    return None
+
+
+def _wrapper(obj: Any, walk: Walk) -> object:
+    walk.stack.append(obj.__func__)
+    return None
+
+
+def _cell(obj: types.CellType, walk: Walk) -> object:
+    try:
+        value = obj.cell_contents
+    except ValueError:
+        return "empty"
+    walk.stack.append(value)
+    return shallow([value])
+
+
+def _proxy(obj: Any, walk: Walk) -> object:
+    walk.stack.extend(gc.get_referents(obj))
+    return "proxy"
+
+
+def _cache(obj: Any, walk: Walk) -> object:
+    info = obj.cache_info()
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
+    return (info.misses, info.currsize)
+
+
+def _context_variable(obj: Any, walk: Walk) -> object:
+    value = obj.get(None)
+    walk.stack.append(value)
+    return shallow([value])
+
+
+def _iterator(obj: Any, walk: Walk) -> object:
+    parts = obj.__reduce__()[1:]
+    walk.keep.append(parts)
+    flat: list[object] = []
+    for part in parts:
+        flat.extend(part if isinstance(part, tuple) else (part,))
+    walk.stack.extend(flat)
+    return shallow(flat)
+
+
+def _map(obj: Any, walk: Walk) -> object:
+    inner = gc.get_referents(obj)
+    walk.stack.extend(inner)
+    return shallow(inner)
+
+
+def _printed(obj: Any, walk: Walk) -> object:
+    return repr(obj)
+
+
+def _itertools(obj: Any, walk: Walk) -> object:
+    walk.stack.extend(gc.get_referents(obj))
+    walk.blind(obj)
+    return None
+
+
+def _text_buffer(obj: Any, walk: Walk) -> object:
+    if obj.closed:
+        return "closed"
+    return (obj.tell(), xxh3_64_intdigest(marshal.dumps(obj.getvalue(), 2)))
+
+
+def _handle(obj: Any, walk: Walk) -> object:
+    walk.blind(obj)
+    name = getattr(obj, "name", None)
+    if isinstance(name, (str, bytes)) and not (isinstance(name, str) and name.startswith("<")):
+        walk.files.add(name if isinstance(name, str) else name.decode("utf-8", "surrogateescape"))
+    return None
+
+
+def _lock(obj: Any, walk: Walk) -> object:
+    return obj.locked()
+
+
+def _mmap(obj: Any, walk: Walk) -> object:
+    return "closed" if obj.closed else (len(obj), xxh3_64_intdigest(memoryview(obj)))
+
+
+def _py_random(obj: Any, walk: Walk) -> object:
+    if obj is getattr(sys.modules["random"], "_inst", None):
+        return None  # the global generator is hidden state, see `hidden.py`
+    return hash(random_state(obj))
+
+
+def random_state(obj: Any) -> Any:
+    """The state of a `random.Random`, by the base type's own method."""
+    return sys.modules["random"].Random.getstate(obj)
+
+
+EXACT: dict[type, Handler] = {
+    list: _list,
+    tuple: _tuple,
+    dict: _dict,
+    set: _set,
+    frozenset: _frozenset,
+    collections.deque: _deque,
+    collections.defaultdict: _defaultdict,
+    collections.OrderedDict: _dict,
+    bytearray: _buffer,
+    memoryview: _memoryview,
+    array.array: _array,
+    types.BuiltinFunctionType: _builtin_method,
+    types.MethodType: _method,
+    types.MethodWrapperType: _method_wrapper,
+    functools.partial: _partial,
+    property: _property,
+    staticmethod: _wrapper,
+    classmethod: _wrapper,
+    types.CellType: _cell,
+    types.MappingProxyType: _proxy,
+    type({}.keys()): _proxy,
+    type({}.values()): _proxy,
+    type({}.items()): _proxy,
+    map: _map,
+    filter: _map,
+    zip: _map,
+    enumerate: _iterator,
+    reversed: _iterator,
+    type(iter([])): _iterator,
+    type(iter(())): _iterator,
+    type(iter("")): _iterator,
+    type(iter("é€")): _iterator,
+    type(iter(b"")): _iterator,
+    type(iter({})): _iterator,
+    type(iter({}.values())): _iterator,
+    type(iter({}.items())): _iterator,
+    type(iter(set())): _iterator,
+    type(iter(range(0))): _iterator,
+    type(reversed([])): _iterator,
+    itertools.count: _printed,
+    itertools.repeat: _printed,
+    io.StringIO: _text_buffer,
+    io.BytesIO: _text_buffer,
+    io.TextIOWrapper: _handle,
+    io.BufferedReader: _handle,
+    io.BufferedWriter: _handle,
+    io.BufferedRandom: _handle,
+    io.FileIO: _handle,
+}
+EXACT.update({
+    kind: _itertools
+    for kind in vars(itertools).values()
+    if isinstance(kind, type) and kind not in EXACT
+})  # fmt: skip
+EXACT[functools._lru_cache_wrapper] = _cache
+
+
+def _add_named_types() -> None:
+    import _thread
+    import contextvars
+    import mmap
+    import random
+
+    EXACT[mmap.mmap] = _mmap
+
+    EXACT[contextvars.ContextVar] = _context_variable
+    EXACT[_thread.LockType] = _lock
+    EXACT[random.Random] = _py_random
+
+
+_add_named_types()

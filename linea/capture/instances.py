@@ -1,0 +1,117 @@
+"""Instances of classes → prints of their attributes, slots and of what lies in C below them."""
+
+from __future__ import annotations
+
+import gc
+import types
+from typing import Any
+
+from xxhash import xxh3_64_intdigest
+
+from linea.capture.prints import shallow
+from linea.capture.walk import Handler, Walk, is_a
+
+
+def _slots(kind: type) -> list[Any]:
+    found = []
+    for base in kind.__mro__:
+        for value in type.__dict__["__dict__"].__get__(base).values():
+            if type(value) is types.MemberDescriptorType and base is not object:
+                found.append(value)
+    return found
+
+
+def attributes_of(obj: object) -> dict[str, object] | None:
+    try:
+        found = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def instance(kind: type, content: Handler | None) -> Handler:
+    slots = _slots(kind)
+
+    def handle(obj: object, walk: Walk) -> object:
+        shape: list[object] = [content(obj, walk)] if content is not None else []
+        attributes = attributes_of(obj)
+        if attributes:
+            values = list(attributes.values())
+            walk.stack.extend(values)
+            shape.append(shallow(attributes))
+            shape.append(shallow(values))
+        for slot in slots:
+            try:
+                value = slot.__get__(obj)
+            except AttributeError:
+                shape.append("unset")
+                continue
+            walk.stack.append(value)
+            shape.append(shallow([value]))
+        return tuple(shape)
+
+    return handle
+
+
+def atom_content(root: Any) -> Handler:
+    def content(obj: Any, walk: Walk) -> object:
+        if root in (str, bytes, int, float, complex):
+            return shallow([root.__new__(root, obj)]) if root is not int else int.__repr__(obj)
+        return "value"
+
+    return content
+
+
+_PYTHON_MADE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+
+def solid_base(kind: type) -> type:
+    """The first base that wasn't made by a `class` statement: where C state may lie."""
+    while kind is not object:
+        own = type.__dict__["__dict__"].__get__(kind)
+        made = kind.__flags__ & _PYTHON_MADE and "__module__" in own
+        base = kind.__base__ or object
+        extra = kind.__basicsize__ - base.__basicsize__
+        slots = sum(type(v) is types.MemberDescriptorType for v in own.values())
+        shown = slots + ("__dict__" in own) + ("__weakref__" in own)
+        if not made or extra > 8 * shown or (slots and "__slots__" not in own):
+            return kind
+        kind = base
+    return object
+
+
+def has_own_reduce(kind: type) -> bool:
+    for base in kind.__mro__[:-1]:
+        own = type.__dict__["__dict__"].__get__(base)
+        if (
+            "__reduce__" in own
+            or "__reduce_ex__" in own
+            or "__getstate__" in own
+            or "__reduce_cython__" in own
+        ):
+            return True
+    return False
+
+
+def exception(obj: BaseException, walk: Walk) -> object:
+    arguments = BaseException.__dict__["args"].__get__(obj)
+    walk.stack.extend(arguments)
+    return shallow(arguments)
+
+
+def opaque(obj: Any, walk: Walk) -> object:
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
+    walk.blind(obj)
+    return None
+
+
+def reduced(obj: Any, walk: Walk) -> object:
+    """C objects of libraries that can be pickled: their state is what they pickle."""
+    import pickle
+
+    walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
+    return xxh3_64_intdigest(pickle.dumps(obj, 5))
+
+
+def nothing(obj: Any, walk: Walk) -> object:
+    return None

@@ -1,0 +1,288 @@
+"""Objects of numpy, pandas, Arrow, polars, torch and matplotlib → their prints.
+
+Libraries are recognised by the names of their types, and never imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from xxhash import xxh3_64, xxh3_64_intdigest
+
+from linea.capture.instances import attributes_of, nothing, opaque
+from linea.capture.prints import sequence, shallow
+from linea.capture.walk import Handler, Walk, address, qualname
+
+
+def _ndarray(obj: Any, walk: Walk) -> object:
+    base = obj
+    shared: list[int] = []
+    while True:
+        owner = base.base
+        if owner is None:
+            # The memory itself, by its address, so that whoever shares it without a chain of
+            # bases (torch, pandas, Arrow) meets here.
+            shared.append(~_data_address(base))
+            break
+        shared.append(address(owner))
+        if not hasattr(owner, "__array_interface__") or not hasattr(owner, "strides"):
+            walk.stack.append(owner)
+            shared.append(~_data_address(base))
+            break
+        base = owner
+    walk.keys.update(shared)
+    walk.shares[address(obj)] = shared
+    if obj.dtype.hasobject:
+        if obj.dtype.names is None:
+            return (
+                obj.dtype.str,
+                obj.shape,
+                obj.strides,
+                sequence(obj.ravel().tolist(), obj.size, walk),
+            )
+        walk.blind(obj)
+        return None
+    return (obj.dtype.str, obj.shape, obj.strides, _array_print(obj))
+
+
+def _data_address(obj: Any) -> int:
+    return int(obj.__array_interface__["data"][0])
+
+
+def _array_print(obj: Any) -> int:
+    """xxh3 of an array's content in memory order."""
+    numpy = sys.modules["numpy"]
+    flat = numpy.asarray(obj)
+    if flat.size == 0:
+        return 0
+    if flat.flags.c_contiguous:
+        raw = flat
+    elif flat.flags.f_contiguous:
+        raw = flat.T
+    else:
+        raw = numpy.ascontiguousarray(flat)
+    return xxh3_64_intdigest(raw.reshape(-1).view("u1"))
+
+
+def _memmap(obj: Any, walk: Walk) -> object:
+    if obj.filename is not None:
+        walk.files.add(str(obj.filename))
+    return _ndarray(obj, walk)
+
+
+def _masked_array(obj: Any, walk: Walk) -> object:
+    numpy = sys.modules["numpy"]
+    mask = obj._mask
+    walk.stack.append(mask)
+    return (
+        _ndarray(numpy.asarray(obj), walk),
+        obj._sharedmask,
+        obj.fill_value if obj.dtype.names is None else None,
+    )
+
+
+def _random_generator(obj: Any, walk: Walk) -> object:
+    source = getattr(obj, "bit_generator", None) or getattr(obj, "_bit_generator", obj)
+    walk.keys.add(address(source))
+    state = source.state
+    return repr(state) if "key" not in str(state.get("state"))[:8] else _deep(state)
+
+
+def _deep(state: object) -> object:
+    if isinstance(state, dict):
+        return tuple((k, _deep(v)) for k, v in state.items())
+    if hasattr(state, "dtype") and hasattr(state, "tobytes"):
+        return xxh3_64_intdigest(state.tobytes())
+    return repr(state)
+
+
+def _legacy_generator(obj: Any, walk: Walk) -> object:
+    mtrand = sys.modules.get("numpy.random.mtrand")
+    if obj is getattr(mtrand, "_rand", None):
+        return None  # the global generator is hidden state, see `hidden.py`
+    walk.keys.add(address(obj._bit_generator))
+    kind, key, position, has_gauss, cached = obj.get_state(legacy=True)
+    return (kind, xxh3_64_intdigest(key.tobytes()), position, has_gauss, cached)
+
+
+def _frame(obj: Any, walk: Walk) -> object:
+    """pandas DataFrame and Series: their blocks, axes and attributes."""
+    attributes = attributes_of(obj) or {}
+    manager: Any = attributes.get("_mgr")
+    if manager is None:
+        raise ValueError("no block manager")
+    shape: list[object] = []
+    for axis in manager.axes:
+        walk.stack.append(axis)
+        shape.append(address(axis))
+    for block in manager.blocks:
+        values = block.values
+        walk.stack.append(values)
+        shape.append((type(values).__name__, address(values)))
+        shape.append(_array_print(block.mgr_locs.as_array))
+    accessors = getattr(type(obj), "_accessors", ())
+    for key, value in attributes.items():
+        if (
+            key in ("_mgr", "_item_cache", "_flags", "_cacher", "_is_copy", "_cache")
+            or key in accessors
+        ):
+            continue
+        walk.stack.append(value)
+        shape.append(shallow([key, value]))
+    return tuple(shape)
+
+
+def _index(obj: Any, walk: Walk) -> object:
+    attributes = attributes_of(obj) or {}
+    shape: list[object] = []
+    for key, value in attributes.items():
+        if key in ("_cache", "_id", "_references", "_no_setting_name", "_levels", "_codes"):
+            continue
+        walk.stack.append(value)
+        shape.append(shallow([key, value]))
+    for key in ("_levels", "_codes"):
+        for part in attributes.get(key, ()):  # type: ignore[attr-defined]
+            walk.stack.append(part)
+            shape.append(address(part))
+    return tuple(shape)
+
+
+def _backed_array(obj: Any, walk: Walk) -> object:
+    """pandas arrays over one numpy array: categoricals, dates, durations."""
+    parts = (obj._ndarray, obj._dtype)
+    walk.stack.extend(parts)
+    return shallow(parts)
+
+
+def _arrow_array(obj: Any, walk: Walk) -> object:
+    """pandas arrays held by Arrow: immutable chunks, replaced on every write."""
+    data = obj._pa_array
+    return (str(data.type), len(data), _arrow_print(data, walk))
+
+
+def _arrow_print(data: Any, walk: Walk) -> int:
+    digest = xxh3_64()
+    for chunk in getattr(data, "chunks", [data]):
+        for buffer in chunk.buffers():
+            if buffer is not None:
+                digest.update(memoryview(buffer))
+        digest.update(f"{chunk.offset}:{len(chunk)};".encode())
+    return digest.intdigest()
+
+
+def _arrow_buffer(obj: Any, walk: Walk) -> object:
+    walk.keys.add(~int(obj.address))
+    if getattr(obj, "parent", None) is not None:
+        walk.stack.append(obj.parent)
+    return (obj.size, xxh3_64_intdigest(memoryview(obj)))
+
+
+def _polars_frame(obj: Any, walk: Walk) -> object:
+    return tuple((s.name, str(s.dtype), _polars_print(s, walk)) for s in obj.get_columns())
+
+
+def _polars_series(obj: Any, walk: Walk) -> object:
+    return (obj.name, str(obj.dtype), _polars_print(obj, walk))
+
+
+def _polars_print(series: Any, walk: Walk) -> object:
+    if str(series.dtype) == "Object":
+        return sequence(series.to_list(), len(series), walk)
+    return _arrow_print(series.to_arrow(), walk)
+
+
+def _tensor(obj: Any, walk: Walk) -> object:
+    shared = [~int(obj.untyped_storage().data_ptr())]
+    walk.keys.update(shared)
+    walk.shares[address(obj)] = shared
+    if obj.grad is not None:
+        walk.stack.append(obj.grad)
+    shape: list[object] = [str(obj.dtype), tuple(obj.shape), obj.requires_grad, obj._version]
+    attributes = attributes_of(obj)
+    if attributes:
+        walk.stack.extend(attributes.values())
+        shape.append(shallow(list(attributes.items())))
+    if obj.device.type == "cpu" and obj.layout == sys.modules["torch"].strided:
+        flat = (
+            obj.detach().contiguous().view(-1).view(sys.modules["torch"].uint8)
+            if obj.numel()
+            else None
+        )
+        shape.append(0 if flat is None else xxh3_64_intdigest(memoryview(flat.numpy())))
+    return tuple(shape)
+
+
+def _artist(obj: Any, walk: Walk) -> object:
+    """matplotlib: a figure and all that is drawn in it are one thing that can't be seen into."""
+    walk.pyplot = True
+    attributes = attributes_of(obj) or {}
+    root = obj
+    for _ in range(8):
+        inner = attributes_of(root) or {}
+        parent = inner.get("_parent_figure") or inner.get("figure") or inner.get("_figure")
+        if parent is None or parent is root:
+            break
+        root = parent
+    if "axes" in attributes and root is obj and attributes["axes"] is not None:
+        inner = attributes_of(attributes["axes"]) or {}
+        root = inner.get("_parent_figure") or inner.get("figure") or obj
+    key = address(root)
+    walk.keys |= {key, address(obj)}
+    walk.opaque.add(key)
+    return None
+
+
+NAMED: dict[tuple[str, str], Handler] = {
+    ("numpy", "memmap"): _memmap,
+    ("numpy", "MaskedArray"): _masked_array,
+    ("numpy", "ndarray"): _ndarray,
+    ("numpy", "Generator"): _random_generator,
+    ("numpy", "BitGenerator"): _random_generator,
+    ("numpy", "RandomState"): _legacy_generator,
+    ("pandas", "DataFrame"): _frame,
+    ("pandas", "Series"): _frame,
+    ("pandas", "Index"): _index,
+    ("pandas", "ArrowExtensionArray"): _arrow_array,
+    ("pandas", "NDArrayBacked"): _backed_array,
+    ("pyarrow", "Buffer"): _arrow_buffer,
+    ("polars", "DataFrame"): _polars_frame,
+    ("polars", "Series"): _polars_series,
+    ("torch", "Tensor"): _tensor,
+    ("matplotlib", "Artist"): _artist,
+    ("matplotlib", "FigureCanvasBase"): _artist,
+    ("xgboost", "Booster"): opaque,
+    ("lightgbm", "Booster"): opaque,
+    ("pathlib", "PurePath"): nothing,
+}
+
+WHOLE = frozenset({_frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series})
+"""Handlers that say all there is to say of subclasses too."""
+
+
+def is_immutable_of_library(kind: type, package: str) -> bool:
+    name = qualname(kind)
+    if package == "numpy":
+        return name in ("ufunc", "_ArrayFunctionDispatcher") or any(
+            qualname(b) in ("generic", "dtype") for b in kind.__mro__
+        )
+    if package == "pandas":
+        return any(
+            qualname(b)
+            in (
+                "Timestamp", "Timedelta", "Period", "Interval", "NaTType", "NAType", "BaseOffset",
+                "ExtensionDtype", "PeriodDtypeBase", "Flags", "BlockPlacement",
+            )
+            for b in kind.__mro__
+        )  # fmt: skip
+    if package == "pyarrow":
+        return not any(
+            w in name for w in ("Writer", "Stream", "File", "Reader", "Builder", "Buffer")
+        )
+    if package == "polars":
+        return "type" in name.lower() or name in ("Expr", "LazyFrame", "PyExpr", "PyLazyFrame")
+    if package == "torch":
+        return name in ("dtype", "device", "Size", "layout", "memory_format", "finfo", "iinfo")
+    if package in ("typing", "zoneinfo", "_contextvars"):
+        return True
+    return package == "_thread" and name == "_localdummy"

@@ -1,0 +1,78 @@
+"""Contents of containers → prints: atoms by value, everything else by type and address."""
+
+from __future__ import annotations
+
+import itertools
+import marshal
+import re
+import time
+import types
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+from xxhash import xxh3_64, xxh3_64_intdigest
+
+from linea.capture.walk import ATOMS, CHUNK, IMMUTABLE, MAX_KEYS, Walk, address
+
+
+def shallow(items: Iterable[object]) -> object:
+    """A print of `items`: atoms by value, everything else by type and address."""
+    values: list[object] = []
+    refs: list[object] = []
+    for item in items:
+        kind = type(item)
+        if kind in ATOMS:
+            values.append(item)
+        elif kind is tuple:
+            values.append(...)
+            refs.append(shallow(item))  # type: ignore[arg-type]
+        elif kind in IMMUTABLE:
+            values.append(...)
+            refs.append(_immutable_print(item))
+        else:
+            values.append(...)
+            refs.append((kind.__name__, address(item)))
+    return (xxh3_64_intdigest(marshal.dumps(values, 2)), tuple(refs) if refs else None)
+
+
+def _immutable_print(item: object) -> object:
+    if isinstance(
+        item, (types.CodeType, types.FrameType, types.TracebackType, re.Match, weakref.ref)
+    ):
+        return address(item)
+    return (type(item).__name__, repr(item))
+
+
+def sequence(items: Any, length: int, walk: Walk) -> object:
+    """The print of a sequence of any length; pushes what is mutable below it."""
+    if length <= CHUNK:
+        return _piece(list(items), walk)
+    digest = xxh3_64()
+    refs: list[object] = []
+    iterator = iter(items)
+    while piece := list(itertools.islice(iterator, CHUNK)):
+        shape = _piece(piece, walk)
+        if isinstance(shape, int):
+            digest.update(shape.to_bytes(8, "little"))
+        else:
+            refs.append(shape)
+        if time.thread_time() > walk.deadline or len(walk.stack) > 4 * MAX_KEYS:
+            walk.cut = True
+            break
+    return (length, digest.intdigest(), tuple(refs))
+
+
+def _piece(items: list[object], walk: Walk) -> object:
+    kinds = set(map(type, items))
+    if kinds <= ATOMS:
+        return xxh3_64_intdigest(marshal.dumps(items, 2))
+    if kinds <= _FLAT and all(
+        set(map(type, item)) <= ATOMS for item in items if type(item) is tuple
+    ):
+        return xxh3_64_intdigest(marshal.dumps(items, 2))
+    walk.stack.extend(items)
+    return shallow(items)
+
+
+_FLAT = ATOMS | {tuple}
