@@ -448,7 +448,7 @@ def _package(name: str) -> Package | None:
     if (
         name in sys.stdlib_module_names
         or name.startswith("_")
-        or name in ("linea", "__main__", "IPython")
+        or name in ("", "linea", "__main__", "IPython")
     ):
         return None
     from importlib import metadata
@@ -456,7 +456,7 @@ def _package(name: str) -> Package | None:
     try:
         distribution = _DISTRIBUTIONS.get(name, name)
         return Package(distribution, metadata.version(distribution))
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # a name that no distribution can have
         module = sys.modules.get(name)
         version = getattr(module, "__version__", None)
         return Package(name, version) if isinstance(version, str) else None

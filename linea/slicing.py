@@ -24,6 +24,12 @@ ARGUMENTS = re.compile(
 )
 """Code that may read the arguments of the script."""
 
+SPAWNS = re.compile(
+    r"\b(create_task|ensure_future|get_running_loop|get_event_loop|current_task|all_tasks|TaskGroup"
+    r"|call_soon|call_later|run_in_executor|to_thread|start_soon)\b"
+)
+"""Code that may need a running event loop, as every cell of a notebook has."""
+
 INPUT = re.compile(r"^_i\d+$")
 """IPython's names for the sources of cells."""
 
@@ -120,7 +126,8 @@ def emit(
         needed.add(Location(result))
     lines: list[str] = []
     origins: list[Origin | None] = []
-    looping = any(_awaits(steps[i].statement.source) for i in kept)
+    spawning = any(_spawns(steps[i]) for i in kept)
+    looping = spawning or any(_awaits(steps[i].statement.source) for i in kept)
     if looping:
         lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
         origins += [None, None]
@@ -151,7 +158,7 @@ def emit(
         head = 0
         if shown:
             text = _assigned(text, shown)
-        if looping and _awaits(text):
+        if looping and (_awaits(text) or (spawning and _calls(text))):
             text, head = _awaited(text)
         if step.error is not None:
             text, head = _tolerant(text, step.error), head + 1
@@ -232,6 +239,13 @@ def _bodies(
     return trimming.trim(pieces, results, user_classes=user_classes)
 
 
+_DEFINITIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+)
 _BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 
 
@@ -279,14 +293,36 @@ def _awaits(text: str) -> bool:
     return False
 
 
+def _spawns(step: Step) -> bool:
+    return step.statement.place.cell is not None and bool(SPAWNS.search(step.statement.source))
+
+
+def _calls(text: str) -> bool:
+    """Whether `text` is a statement that calls something, neither an import nor a definition."""
+    node = _first(text)
+    if node is None or isinstance(node, _DEFINITIONS):
+        return False
+    return any(isinstance(n, ast.Call) for n in ast.walk(node))
+
+
+def _named(node: ast.AST) -> list[str]:
+    """Names that `node` itself binds or deletes."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            return [name]
+        case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [a.asname or a.name.partition(".")[0] for a in aliases if a.name != "*"]
+    return []
+
+
 def _awaited(text: str) -> tuple[str, int]:
-    names = sorted(
-        {
-            n.id
-            for n in ast.walk(ast.parse(text))
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-        }
-    )
+    names = sorted({name for node in ast.walk(ast.parse(text)) for name in _named(node)})
     head = ["async def _linea_step():"]
     if names:
         head.append(f"    global {', '.join(names)}")

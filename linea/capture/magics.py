@@ -69,10 +69,8 @@ def _plain(method: str, arguments: list[str], assigned: bool) -> str | None:
     match method, arguments:
         case "run_line_magic", [name, text] if name in _TRANSPARENT and not assigned:
             return _parsed(_OPTIONS.sub("", text.strip(), count=1))
-        case "run_line_magic", ["cd", folder] if (
-            not assigned and folder.strip() and folder.strip() != "-"
-        ):
-            return f"__import__('os').chdir({_unquoted(folder)!r})"
+        case "run_line_magic", ["cd", line] if not assigned:
+            return _changed_folder(line)
         case "run_line_magic", ["env" | "set_env", text] if "=" in text or " " in text.strip():
             name, _, value = (
                 text.strip().partition("=") if "=" in text else text.strip().partition(" ")
@@ -105,15 +103,26 @@ def _parsed(text: str) -> str | None:
     return text
 
 
+def _changed_folder(line: str) -> str | None:
+    """`%cd LINE` as Python; None for bookmarks and the folder before."""
+    folder = _unquoted(re.sub(r"^-q(\s+|$)", "", line.strip()))
+    if folder.startswith("-"):
+        return None
+    if folder.startswith("~") or not folder:
+        return f"__import__('os').chdir(__import__('os').path.expanduser({folder or '~'!r}))"
+    return f"__import__('os').chdir({folder!r})"
+
+
 def _shell(command: str, *, captured: bool) -> str | None:
     # IPython expands `$name` and `{expression}` itself; `$$` is a dollar for the shell.
     if re.search(r"\{[^}]*\}|(?<!\$)\$[A-Za-z_]", command):
         return None
     command = command.replace("$$", "$")
     if captured:
+        # IPython's list has attributes of its own (`.s`, `.grep`), which later code may use.
         return (
-            f"__import__('subprocess').run({command!r}, shell=True, capture_output=True, text=True)"
-            ".stdout.splitlines()"
+            f"__import__('IPython').utils.text.SList(__import__('subprocess').run({command!r}, "
+            "shell=True, stdout=-1, stderr=-2, text=True).stdout.splitlines())"
         )
     return f"__import__('subprocess').run({command!r}, shell=True)"
 

@@ -119,6 +119,24 @@ def test_a_slice_of_displayed_values_and_magics_runs_as_plain_python(tmp_path: P
     assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
+def test_a_slice_of_tasks_started_in_cells_runs_in_a_loop_of_its_own(tmp_path: Path) -> None:
+    """Cells have a running event loop; a slice that starts tasks at the top level gets one too."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea")
+        kernel.run("import asyncio, linea\nseen = []")
+        kernel.run(
+            "async def work(n):\n    await asyncio.sleep(0)\n    seen.append(n)\n    return n"
+        )
+        kernel.run("def start(n):\n    return asyncio.ensure_future(work(n))")
+        kernel.run("first = asyncio.create_task(work(1)); second = start(2)")
+        kernel.run("r = [await first, await second]")
+        kernel.run("linea.save((r, seen), 'v')")
+    done = subprocess.run(
+        [sys.executable, "-m", "linea", "verify", "v"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_loading_late_keeps_what_ran_before(tmp_path: Path) -> None:
     """Cells that ran before `%load_ext` come from IPython's history, and the artifact says so."""
     with Kernel(tmp_path) as kernel:
