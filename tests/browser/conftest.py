@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install -e '.[browser]'"
-)
-pytest.importorskip("jupyterlab", reason="needs JupyterLab: pip install -e '.[browser]'")
+NEEDS = "needs JupyterLab and playwright: pip install -e '.[browser]'"
 
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -41,10 +38,11 @@ def notebook(*cells: str) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason=NEEDS)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as driver:
+    with api.sync_playwright() as driver:
         program = driver.chromium.launch(executable_path=chromium, args=list(QUIET))
         yield program
         program.close()
@@ -53,6 +51,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
     """The address of a JupyterLab whose root is `tmp_path`."""
+    pytest.importorskip("jupyterlab", reason=NEEDS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
