@@ -101,12 +101,33 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable that the code reads."""
+
+    name: str
+    value: str | None
+    """None where it wasn't set, or isn't kept."""
+    kept: bool = True
+    """False for what may be a secret: only that it was set is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """What the code ran on."""
 
     python: str = ""
     platform: str = ""
     packages: tuple[Package, ...] = ()
+    variables: tuple[Variable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """Where the surrounding git repository stood."""
+
+    commit: str
+    dirty: bool
+    """Whether tracked files differed from that commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +266,9 @@ class Draft:
     unreproducible: tuple[str, ...] = ()
     written: tuple[InputFile, ...] = ()
     """Files that the session's steps had written from this value or on the way to it."""
+    kept: Mapping[Digest, bytes] = field(default_factory=dict)
+    """The bytes of the inputs that are small enough to be kept, by digest."""
+    git: GitState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +293,7 @@ class Version:
     conservative: tuple[str, ...] = ()
     unreproducible: tuple[str, ...] = ()
     written: tuple[InputFile, ...] = ()
+    git: GitState | None = None
 
     @property
     def digest(self) -> Digest:
@@ -278,6 +303,15 @@ class Version:
     def revision(self) -> str:
         """How a person names this version, `feature_table@v3`."""
         return f"{self.name}@v{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Minimal:
+    """A smaller slice that was run and gave the same value."""
+
+    code: str
+    lines: tuple[Origin | None, ...]
+    when: datetime
 
 
 @dataclass(frozen=True, slots=True)

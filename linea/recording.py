@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import ast
 import getpass
+import logging
 import os
 import platform
 import re
 import subprocess
-import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from linea import slicing, values, watching
+from linea import origins, slicing, values, watching
 from linea.capture import criterion
+from linea.capture.filing import FileRead
 from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import LineaError, UnstorableError
@@ -30,12 +31,13 @@ from linea.model import (
     InputFile,
     Location,
     Origin,
-    Package,
     Parent,
     Slice,
     Step,
     Version,
 )
+
+T = TypeVar("T")
 
 UNWATCHED = "the code wasn't watched: this is its whole source"
 
@@ -107,7 +109,8 @@ def draft(
             result=result,
             lines=tuple(Origin(source, n) for n in range(1, code.count("\n") + 1)),
             source=source,
-            environment=environment(loaded_packages()),
+            environment=origins.environment(origins.loaded_packages(), [code]),
+            git=origins.git_state(watching.project_folder(Path.cwd())),
             conservative=(UNWATCHED,),
             **common,  # type: ignore[arg-type]
         )
@@ -148,15 +151,26 @@ def _assemble(
     parents = find_parents(session, kept, running)
     steps = [session.steps[i] for i in kept]
     packages = {p for i in kept for p in session.packages.get(i, ())}
-    packages |= {p for s in steps for p in _imported(s)}
+    packages |= {p for s in steps for p in imported(s)}
     read = [r for i in kept for r in session.file_reads.get(i, ())]
-    inputs, changed = digest_inputs(session, read)
+    none: list[FileRead] = []
+    modules = _tried(none, user_modules, session, steps, made.code)
+    limit = origins.keeping_limit(setting("keepinputs", session.root))
+    inputs, bytes_of_inputs, changed = origins.digest_inputs(session.root, [*read, *modules], limit)
+    own = {watching.shown(Path(module.path), session.root) for module in modules}
+    texts = [
+        bytes_of_inputs[file.digest].decode("utf-8", "replace")
+        for file in inputs
+        if file.path in own and file.digest in bytes_of_inputs
+    ]
     return Draft(
         code=made.code,
         session=session_source(session),
         parents=tuple(parents),
         inputs=tuple(inputs),
-        environment=environment(packages),
+        environment=_tried(Environment(), origins.environment, packages, [made.code, *texts]),
+        kept=bytes_of_inputs,
+        git=_tried(None, origins.git_state, session.root),
         result=made.result,
         lines=made.lines,
         source=session.source,
@@ -166,6 +180,52 @@ def _assemble(
         written=tuple(written_files(session, kept)),
         **common,
     )
+
+
+def _tried(otherwise: T, ask: Callable[..., T], *arguments: Any) -> T:
+    """What `ask` says of the surroundings; a save never fails because they can't be described."""
+    try:
+        return ask(*arguments)
+    except Exception:
+        logging.getLogger("linea.recording").debug("can't describe the surroundings", exc_info=True)
+        return otherwise
+
+
+def imported(step: Step) -> set[str]:
+    """The top-level packages that a step imports."""
+    return {
+        location.removeprefix("module:").partition(".")[0]
+        for location in step.effects.binds
+        if location.startswith("module:")
+    }
+
+
+def user_modules(session: Session, steps: Sequence[Step], code: str) -> list[FileRead]:
+    """The files of the user's own modules that the steps import, as they are now."""
+    bound = {location for step in steps for location in step.effects.binds}
+    names = [each.removeprefix("module:") for each in bound if each.startswith("module:")]
+    found = []
+    for path in origins.module_files(names, code):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append(FileRead(str(path), stat.st_mtime_ns, stat.st_size))
+    return found
+
+
+def setting(key: str, root: Path) -> str | None:
+    """A setting of the project's store; None where there is none yet."""
+    path = watching.find_store(root)
+    if path is None or not path.exists():
+        return None
+    from linea.store.repository import Repository
+
+    try:
+        with Repository.open(path) as repository:
+            return repository.setting(key)
+    except LineaError:
+        return None
 
 
 def stands_alone(session: Session, frame: types.FrameType) -> bool:
@@ -343,27 +403,6 @@ def _went_on(session: Session, known: _Kept, kept: Sequence[int], running: bool)
     return False
 
 
-def digest_inputs(session: Session, read: Iterable[Any]) -> tuple[list[InputFile], list[str]]:
-    """Input files with their digests, and what is wrong with any of them."""
-    found: dict[str, InputFile] = {}
-    problems: list[str] = []
-    for file in read:
-        path = Path(file.path)
-        name = watching.shown(path, session.root)
-        if name in found:
-            continue
-        try:
-            stat = path.stat()
-            digest = values.digest_file(path)
-        except OSError:
-            problems.append(f"the input {name} is gone")
-            continue
-        if (stat.st_mtime_ns, stat.st_size) != (file.mtime_ns, file.size):
-            problems.append(f"the input {name} changed after it was read")
-        found[name] = InputFile(name, digest, stat.st_size)
-    return list(found.values()), problems
-
-
 def written_files(session: Session, kept: Iterable[int]) -> list[InputFile]:
     """Files that the kept steps wrote, as they are now."""
     return [f for i in kept for f in _files(session, session.file_writes.get(i, ()))]
@@ -424,54 +463,7 @@ def note_written_files() -> None:
                 continue
 
 
-# ------------------------------------------------------------------------------ environment
-
-
-_DISTRIBUTIONS = {
-    "sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "PyYAML",
-    "bs4": "beautifulsoup4", "skimage": "scikit-image", "dateutil": "python-dateutil", "umap": "umap-learn",
-    "mpl_toolkits": "matplotlib", "pylab": "matplotlib", "git": "GitPython",
-}  # fmt: skip
-
-
-def environment(packages: Iterable[str]) -> Environment:
-    """Python, platform, and the versions of the distributions that `packages` came from."""
-    found = {p for p in map(_package, sorted(set(packages))) if p is not None}
-    return Environment(
-        python=platform.python_version(),
-        platform=f"{platform.system()}-{platform.machine()}",
-        packages=tuple(sorted(found, key=lambda p: p.name.lower())),
-    )
-
-
-def _package(name: str) -> Package | None:
-    if (
-        name in sys.stdlib_module_names
-        or name.startswith("_")
-        or name in ("", "linea", "__main__", "IPython")
-    ):
-        return None
-    from importlib import metadata
-
-    try:
-        distribution = _DISTRIBUTIONS.get(name, name)
-        return Package(distribution, metadata.version(distribution))
-    except (metadata.PackageNotFoundError, ValueError):  # a name that no distribution can have
-        module = sys.modules.get(name)
-        version = getattr(module, "__version__", None)
-        return Package(name, version) if isinstance(version, str) else None
-
-
-def _imported(step: Step) -> set[str]:
-    return {
-        location.removeprefix("module:").partition(".")[0]
-        for location in step.effects.binds
-        if location.startswith("module:")
-    }
-
-
-def loaded_packages() -> set[str]:
-    return {n for n in list(sys.modules) if "." not in n and not n.startswith("_")}
+# ------------------------------------------------------------------------------------ author
 
 
 def author() -> str:

@@ -20,32 +20,50 @@ def init(
         Path,
         typer.Argument(metavar="FOLDER", help="The project's folder; made where it is missing."),
     ] = Path(),
+    keep_inputs: Annotated[
+        str | None,
+        typer.Option("--keep-inputs", metavar="SIZE", help="Keep input files up to this size."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a store in this folder.
 
     A store is a folder, .linea, beside your code. It is made by itself on the first save; init
-    says where it shall be. In a store that is there already nothing changes.
+    says where it shall be. A store that is there already stays as it is.
+
+    With a version goes a copy of each input file of up to 10 MB, so that it can be made again
+    when the file has changed; of larger ones only the digest. --keep-inputs sets another limit
+    for this store, 0 keeps none but your own modules.
 
     \b
     Example:
       linea init
-      linea init ~/projects/houses
+      linea init ~/projects/houses --keep-inputs 200MB
     """
     from linea.store.repository import Repository
 
+    limit = _size(keep_inputs) if keep_inputs is not None else None
+
     path = folder.resolve() / STORE
     there = path.exists()
-    if there:
-        Repository.open(path).close()
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        Repository.create(path).close()
+    folder.mkdir(parents=True, exist_ok=True)
+    with Repository.open(path) if there else Repository.create(path) as repository:
+        if limit is not None:
+            repository.set("keepinputs", str(limit))
     if json:
         render.print_json({"store": path, "created": not there})
         return
     render.say(f"{'There is a store already in' if there else 'Made a store in'} {path}")
     render.suggest("linea run FILE.py")
+
+
+def _size(text: str) -> int:
+    from linea.origins import bytes_of
+
+    try:
+        return bytes_of(text)
+    except ValueError as error:
+        raise LineaError(str(error), hint="write 500kB, 20MB, 1GB or 0") from None
 
 
 class _Run(TyperCommand):

@@ -66,6 +66,12 @@ class Backend(Protocol):
     def cache(self, name: str, data: bytes, *, append: bool) -> None:
         """Write a file of the cache; a cache that can't be written is none."""
 
+    def setting(self, key: str) -> str | None:
+        """What the configuration says under `key`."""
+
+    def set(self, key: str, value: str) -> None:
+        """Write `key` into the store's configuration."""
+
     def close(self) -> None:
         """Let go of what is held open."""
 
@@ -79,6 +85,7 @@ class MemoryBackend:
         self._objects: dict[ObjectId, GitObject] = {}
         self._refs: dict[str, ObjectId] = {}
         self._cache: dict[str, bytes] = {}
+        self._settings: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def read(self, id: ObjectId) -> GitObject:
@@ -122,6 +129,12 @@ class MemoryBackend:
 
     def cache(self, name: str, data: bytes, *, append: bool) -> None:
         self._cache[name] = self._cache.get(name, b"") + data if append else data
+
+    def setting(self, key: str) -> str | None:
+        return self._settings.get(key)
+
+    def set(self, key: str, value: str) -> None:
+        self._settings[key] = value
 
     def close(self) -> None:
         pass

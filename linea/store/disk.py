@@ -125,6 +125,13 @@ class DiskBackend:
     def path(self) -> Path:
         return self._path
 
+    def setting(self, key: str) -> str | None:
+        config = self._git.config
+        return config[key] if key in config else None  # noqa: SIM401 - it has no `get`
+
+    def set(self, key: str, value: str) -> None:
+        self._git.config[key] = value
+
     # ------------------------------------------------------------------------------- objects
 
     def read(self, id: ObjectId) -> GitObject:

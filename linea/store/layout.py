@@ -18,13 +18,16 @@ from linea.model import (
     Digest,
     Draft,
     Environment,
+    GitState,
     InputFile,
+    Minimal,
     Origin,
     Package,
     Parent,
     Part,
     Preview,
     ValueRecord,
+    Variable,
     Verdict,
     Version,
 )
@@ -38,6 +41,7 @@ SESSION = "session.py"
 MANIFEST = "artifact.json"
 ENVIRONMENT = "environment.json"
 VALUE = "value/"
+INPUTS = "inputs/"
 PREVIEWS = {
     "text/plain": "preview.txt",
     "text/html": "preview.html",
@@ -79,7 +83,13 @@ def contents(draft: Draft) -> dict[str, bytes]:
     if preview is not None and preview.mime in PREVIEWS:
         files[PREVIEWS[preview.mime]] = preview.data
     files.update({VALUE + part_path(path): data for path, data in draft.value.parts.items()})
+    files.update({input_path(digest): data for digest, data in draft.kept.items()})
     return files
+
+
+def input_path(digest: Digest) -> str:
+    """Where a kept input file lies: named by its content, whatever its path was."""
+    return INPUTS + digest.replace(":", "-")
 
 
 def text_bytes(text: str) -> bytes:
@@ -144,6 +154,7 @@ def manifest(draft: Draft, number: int, previous: CommitId | None) -> bytes:
             "seconds": draft.seconds,
             "conservative": list(draft.conservative),
             "unreproducible": list(draft.unreproducible),
+            **({"git": _git_json(draft.git)} if draft.git else {}),
         }
     )
 
@@ -181,8 +192,21 @@ def _body(draft: Draft) -> list[str]:
     return ["", *rest] if any(line.strip() for line in rest) else []
 
 
+def _git_json(state: GitState) -> Json:
+    return {"commit": state.commit, "dirty": state.dirty}
+
+
+def _git(found: Json | None) -> GitState | None:
+    return GitState(_get(found, "commit", str), _get(found, "dirty", bool)) if found else None
+
+
 def _environment_json(environment: Environment) -> Json:
+    variables = [
+        {"name": each.name, "value": each.value, **({} if each.kept else {"kept": False})}
+        for each in environment.variables
+    ]
     return {
+        **({"variables": variables} if variables else {}),
         "python": environment.python,
         "platform": environment.platform,
         "packages": [{"name": each.name, "version": each.version} for each in environment.packages],
@@ -290,6 +314,7 @@ def version(found: Json, environment: Environment, id: str) -> Version:
             conservative=tuple(_list(found, "conservative", str)),
             unreproducible=tuple(_list(found, "unreproducible", str)),
             written=_files(found, "written"),
+            git=_git(_maybe(found, "git", dict)),
         )
     except NewerStoreError:
         raise
@@ -306,6 +331,14 @@ def environment(found: Json) -> Environment:
             packages=tuple(
                 Package(name, number)
                 for name, number in _rows(found, "packages", name=str, version=str)
+            ),
+            variables=tuple(
+                Variable(
+                    _get(each, "name", str),
+                    _maybe(each, "value", str),
+                    _get(each, "kept", bool, True),
+                )
+                for each in _list(found, "variables", dict)
             ),
         )
     except (ValueError, TypeError) as error:
@@ -368,6 +401,9 @@ class Notes:
     verdict: Verdict | None = None
     written: tuple[InputFile, ...] = ()
     exports: tuple[InputFile, ...] = ()
+    minimal: Minimal | None = None
+    commits: tuple[str, ...] = ()
+    """Commits of the surrounding git repository whose code makes the value."""
 
 
 def notes_bytes(notes: Notes) -> bytes:
@@ -386,6 +422,8 @@ def notes_bytes(notes: Notes) -> bytes:
             },
             "written": files_json(notes.written),
             "exports": files_json(notes.exports),
+            **({"minimal": _minimal_json(notes.minimal)} if notes.minimal else {}),
+            **({"commits": list(notes.commits)} if notes.commits else {}),
         }
     )
 
@@ -406,9 +444,31 @@ def parse_notes(data: bytes, what: str) -> Notes:
             ),
             written=_files(found, "written"),
             exports=_files(found, "exports"),
+            minimal=_minimal(_maybe(found, "minimal", dict)),
+            commits=tuple(_list(found, "commits", str)),
         )
     except (ValueError, TypeError) as error:
         raise DamagedStoreError(f"{what} is damaged: {error}") from error
+
+
+def _minimal_json(minimal: Minimal) -> Json:
+    return {
+        "code": minimal.code,
+        "lines": _runs(minimal.lines),
+        "when": minimal.when.isoformat(),
+    }
+
+
+def _minimal(found: Json | None) -> Minimal | None:
+    return (
+        None
+        if found is None
+        else Minimal(
+            _get(found, "code", str),
+            _lines(tuple(tuple(run) for run in _list(found, "lines", list))),
+            _moment(_get(found, "when", str)),
+        )
+    )
 
 
 def files_json(found: Sequence[InputFile]) -> list[Json]:

@@ -25,6 +25,7 @@ from linea.model import (
     Draft,
     Environment,
     InputFile,
+    Minimal,
     Preview,
     ReadPart,
     Verdict,
@@ -398,6 +399,24 @@ class Repository:
 
         return read
 
+    def input(self, version: Version, file: InputFile) -> bytes | None:
+        """The bytes of an input of the version; None where only its digest was kept."""
+        folder = self._tree(version.commit, version.revision).get(layout.INPUTS.rstrip("/"))
+        if folder is None or not folder.is_tree:
+            return None
+        what = f"the inputs of {version.revision}"
+        name = layout.input_path(file.digest).removeprefix(layout.INPUTS)
+        entry = _parsed_tree(self._read(folder.id, what).data, what).get(name)
+        return None if entry is None else self._blob(entry.id, f"{file.path} of {version.revision}")
+
+    def setting(self, key: str) -> str | None:
+        """What the key `linea.<key>` of the store's `config`, or of git's own, says."""
+        return self._backend.setting(f"linea.{key}")
+
+    def set(self, key: str, value: str) -> None:
+        """Write `linea.<key>` into the store's `config`."""
+        self._backend.set(f"linea.{key}", value)
+
     def manifest(self, version: Version) -> dict[str, Any]:
         """The manifest as it was written, with the environment."""
         found = self._json(version, layout.MANIFEST)
@@ -540,6 +559,26 @@ class Repository:
     def exports(self, version: Version) -> tuple[InputFile, ...]:
         """The files that `remember_exports` was told of."""
         return self._notes(version).exports
+
+    def set_minimal(self, version: Version, minimal: Minimal) -> None:
+        """Keep a smaller slice that gives the version's value."""
+        self._note(version, lambda known: replace(known, minimal=minimal), "Minimise")
+
+    def minimal(self, version: Version) -> Minimal | None:
+        """The smaller slice that `set_minimal` was told of."""
+        return self._notes(version).minimal
+
+    def note_commit(self, version: Version, commit: str) -> None:
+        """Keep that the code at a commit of the surrounding git repository makes the version."""
+
+        def add(known: Notes) -> Notes:
+            return replace(known, commits=tuple(dict.fromkeys((*known.commits, commit))))
+
+        self._note(version, add, "Code of")
+
+    def commits(self, version: Version) -> tuple[str, ...]:
+        """The commits that `note_commit` was told of."""
+        return self._notes(version).commits
 
     def _notes(self, version: Version) -> Notes:
         what = f"the note on {version.revision}"
