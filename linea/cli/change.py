@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from linea.cli import records, render
+from linea.cli.parameters import Argument, Option
 from linea.cli.render import Cell
 from linea.cli.surroundings import complete_deleted, complete_revisions, project, revision
 from linea.errors import LineaError, NoSuchArtifactError
@@ -17,27 +16,25 @@ from linea.history.revision import parse, shortlist, suggest
 if TYPE_CHECKING:
     from linea.store.repository import Repository
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 Revision = Annotated[
     str,
-    typer.Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
+    Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
 ]
 
 
 def checkout(
     rev: Revision,
     to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="Write here; made where it is missing.")
+        Path, Option("--to", metavar="DIR", help="Write here; made where it is missing.")
     ] = Path(),
-    code: Annotated[bool, typer.Option("--code", help="Only the code.")] = False,
-    value: Annotated[bool, typer.Option("--value", help="Only the value.")] = False,
+    code: Annotated[bool, Option("--code", help="Only the code.")] = False,
+    value: Annotated[bool, Option("--value", help="Only the value.")] = False,
     format: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORMAT", help="Of the value: csv, parquet, json …"),
+        Option("--format", metavar="FORMAT", help="Of the value: csv, parquet, json …"),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite files that hold other work.")
-    ] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite files that hold other work.")] = False,
     json: Json = False,
 ) -> None:
     """Write a version's value and code as files.
@@ -73,15 +70,15 @@ def checkout(
 def tag(
     rev: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="REV",
             help="The version; all tags are listed without it.",
             autocompletion=complete_revisions,
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(metavar="TAG", help="The tag to put on it.")] = None,
+    name: Annotated[str | None, Argument(metavar="TAG", help="The tag to put on it.")] = None,
     delete: Annotated[
-        str | None, typer.Option("--delete", "-d", metavar="TAG", help="Take this tag away.")
+        str | None, Option("--delete", "-d", metavar="TAG", help="Take this tag away.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -140,7 +137,7 @@ def tag(
 def rm(
     revs: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="REV",
             help="An artifact, or one version: name@v2.",
             autocompletion=complete_revisions,
@@ -179,7 +176,7 @@ def rm(
 def undo(
     rev: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="REV",
             help="What was removed: name, or name@v2; not needed where one artifact was.",
             autocompletion=complete_deleted,

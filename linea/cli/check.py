@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
-
 from linea.cli import records, render
+from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import Project, complete_names, complete_revisions, project, revision
 from linea.errors import DamagedStoreError, LineaError, NoSuchArtifactError
 from linea.history.status import status as read_status
 from linea.model import Verdict, Version
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
 STATUS_OF = {"identical": 0, "equal": 0, "different": 1, "failed": 2, "impossible": 2}
 COLOR_OF = {"identical": "green", "equal": "green", "different": "yellow"}
@@ -22,7 +21,7 @@ COLOR_OF = {"identical": "green", "equal": "green", "different": "yellow"}
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
+        Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -64,10 +63,10 @@ def status(
 def verify(
     revs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="REV", help="Revisions.", autocompletion=complete_revisions),
+        Argument(metavar="REV", help="Revisions.", autocompletion=complete_revisions),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="The latest version of every artifact.")
+        bool, Option("--all", help="The latest version of every artifact.")
     ] = False,
     json: Json = False,
 ) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from linea.cli import records, render
+from linea.cli.parameters import Argument, Option
 from linea.cli.render import Cell, Screen
 from linea.cli.surroundings import complete_revisions, now, project, revision
 from linea.errors import LineaError, NoSuchVersionError
@@ -28,18 +27,18 @@ if TYPE_CHECKING:
 AUTHOR = 16
 """Columns that a name gets in a table."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
 
 def blame(
     rev: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="REV", help="A revision, or a file on disk.", autocompletion=complete_revisions
         ),
     ],
     columns: Annotated[
-        bool, typer.Option("--columns", help="For each column of a table instead of each line.")
+        bool, Option("--columns", help="For each column of a table instead of each line.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -98,28 +97,26 @@ def blame(
 
 
 def diff(
-    a: Annotated[
-        str, typer.Argument(metavar="A", help="A revision.", autocompletion=complete_revisions)
-    ],
+    a: Annotated[str, Argument(metavar="A", help="A revision.", autocompletion=complete_revisions)],
     b: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="B",
             help="Another one; the latest by default, or where A is that, the one before.",
             autocompletion=complete_revisions,
         ),
     ] = None,
-    code: Annotated[bool, typer.Option("--code", help="Only the code.")] = False,
-    value: Annotated[bool, typer.Option("--value", help="Only the value.")] = False,
-    stat: Annotated[bool, typer.Option("--stat", help="Only a summary; no value is read.")] = False,
+    code: Annotated[bool, Option("--code", help="Only the code.")] = False,
+    value: Annotated[bool, Option("--value", help="Only the value.")] = False,
+    stat: Annotated[bool, Option("--stat", help="Only a summary; no value is read.")] = False,
     key: Annotated[
-        str, typer.Option("--key", metavar="COLUMNS", help="Columns that tell rows apart: a,b.")
+        str, Option("--key", metavar="COLUMNS", help="Columns that tell rows apart: a,b.")
     ] = "",
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=0, help="How many cells and rows to show.")
+        int, Option("--limit", metavar="N", min=0, help="How many cells and rows to show.")
     ] = 10,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Read pickled values too, which runs their code.")
+        bool, Option("--trust", help="Read pickled values too, which runs their code.")
     ] = False,
     json: Json = False,
 ) -> int:

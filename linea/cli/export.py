@@ -5,44 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from linea.cli import render
+from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import complete_names, project, revision
 from linea.errors import WouldOverwriteError
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-pipeline = typer.Typer(
-    name="pipeline",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
 
-@pipeline.callback()
-def _pipeline() -> None:
-    """Turn artifacts into code that runs elsewhere.
-
-    \b
-    Example:
-      linea pipeline export model > model.py
-    """
-
-
-@pipeline.command()
 def export(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="Artifacts.", autocompletion=complete_names),
+        Argument(metavar="NAME", help="Artifacts.", autocompletion=complete_names),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")
+        Path | None, Option("--output", "-o", metavar="FILE", help="Write here.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite the file.")] = False,
     json: Json = False,
 ) -> None:
     """Print a Python module with a function for each artifact.
@@ -66,3 +45,15 @@ def export(
         render.print_json({"revisions": checked, "module": source, "file": output})
     elif output is None:
         render.screen().stream.write(source if source.endswith("\n") else source + "\n")
+
+
+def pipeline() -> None:
+    """Turn artifacts into code that runs elsewhere.
+
+    \b
+    Example:
+      linea pipeline export model > model.py
+    """
+
+
+pipeline.subcommands = [export]  # type: ignore[attr-defined]

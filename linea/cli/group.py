@@ -1,8 +1,9 @@
-"""The commands as one Typer group; a command's module is imported when the command is used."""
+"""The commands as one click group; a command's module is imported when the command is used."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,33 +11,34 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+import click
+from click.exceptions import NoArgsIsHelpError
 
+from linea.cli import completion
 from linea.cli.app import COMMANDS, overview
+from linea.cli.parameters import Option, command, parameters
 from linea.errors import LineaError
 
-UsageError: Any = typer.BadParameter.__base__
-ClickError: Any = UsageError.__base__
 
-
-class Lazy(TyperGroup):
+class Lazy(click.Group):
     """A group that knows its commands by name only."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = COMMANDS.get(cmd_name)
-        if command is None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = COMMANDS.get(cmd_name)
+        if found is None:
             return None
-        module = importlib.import_module(f"linea.cli.{command.module}")
-        return built(cmd_name, getattr(module, command.function))
+        module = importlib.import_module(f"linea.cli.{found.module}")
+        return built(cmd_name, getattr(module, found.function))
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(overview())
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not ctx.resilient_parsing:
             near = get_close_matches(name, COMMANDS, n=2)
@@ -45,35 +47,39 @@ class Lazy(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def built(name: str, function: Callable[..., Any] | typer.Typer) -> Any:
-    """Turn a command's function, or an app of several, into what the group runs."""
-    if isinstance(function, typer.Typer):
-        return typer.main.get_command(function)
-    settings = {"help_option_names": ["-h", "--help"], **getattr(function, "settings", {})}
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    cls = getattr(function, "command_class", TyperCommand)
-    app.command(name, context_settings=settings, cls=cls)(function)
-    return typer.main.get_command(app)
-
-
-def group() -> Any:
-    """Return the whole command."""
-    app = typer.Typer(
-        cls=Lazy,
-        name="linea",
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
+def built(name: str, function: Callable[..., Any]) -> click.Command:
+    """Turn a command's function, or one with sub-commands, into what the group runs."""
+    below = getattr(function, "subcommands", None)
+    if below is None:
+        return command(name, function)
+    made = click.Group(
+        name,
+        callback=function,
+        params=parameters(function),
+        help=inspect.getdoc(function),
+        no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_globals)
-    return typer.main.get_command(app)
+    for each in below:
+        made.add_command(command(each.__name__.replace("_", "-"), each))
+    return made
+
+
+def group() -> click.Group:
+    """Return the whole command."""
+    return Lazy(
+        "linea",
+        callback=_globals,
+        params=parameters(_globals),
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
 
 def _globals(
     directory: Annotated[
-        Path | None, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")
+        Path | None, Option("-C", metavar="DIR", help="Run as if started in DIR.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    version: Annotated[bool, Option("--version", help="Show the version.")] = False,
 ) -> None:
     if directory is not None:
         try:
@@ -85,16 +91,18 @@ def _globals(
 def invoke(arguments: Sequence[str]) -> int:
     """Run a command line; errors become `Error:` and `Hint:` on stderr."""
     try:
+        if arguments and arguments[0] in completion.OPTIONS:
+            return completion.setup(list(arguments))
         status = group().main(list(arguments), prog_name="linea", standalone_mode=False)
         sys.stdout.flush()
     except LineaError as error:
         return _failed(error.message, error.hint)
-    except ClickError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
+    except click.ClickException as error:
+        if isinstance(error, NoArgsIsHelpError):
             print(error.format_message(), file=sys.stderr)  # noqa: T201
             return 2
         return _failed(*_wrong_use(error))
-    except typer.Abort:
+    except click.Abort:
         return _failed("stopped", None)
     except BrokenPipeError:
         _close_quietly()

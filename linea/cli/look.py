@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import typer
-
 from linea.cli import records, render
+from linea.cli.parameters import Argument, Option
 from linea.cli.render import Cell, Screen
 from linea.cli.surroundings import (
     Project,
@@ -29,10 +28,10 @@ from linea.model import Verdict, Version
 AUTHOR = 16
 """Columns that a name gets in a table."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 Revision = Annotated[
     str,
-    typer.Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
+    Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
 ]
 
 ARROW = " ⇒ "
@@ -57,7 +56,7 @@ VERDICT_MARKS = {
 def ls(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
+        Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -99,7 +98,7 @@ def ls(
 def log(
     name: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="REV",
             help="An artifact, a version to start from, or a file; all artifacts by default.",
             autocompletion=complete_revisions,
@@ -107,28 +106,20 @@ def log(
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "-n", metavar="N", min=0, help="At most N versions; 0 for all. A screenful by default."
         ),
     ] = None,
-    oneline: Annotated[
-        bool, typer.Option("--oneline", help="Only commit, version and reason.")
-    ] = False,
-    graph: Annotated[
-        bool, typer.Option("--graph", help="Draw the lineage across artifacts.")
-    ] = False,
-    patch: Annotated[
-        bool, typer.Option("-p", "--patch", help="Show how the code changed.")
-    ] = False,
-    stat: Annotated[bool, typer.Option("--stat", help="Show lines, size and time.")] = False,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="DATE", help="Only later ones.")
-    ] = None,
+    oneline: Annotated[bool, Option("--oneline", help="Only commit, version and reason.")] = False,
+    graph: Annotated[bool, Option("--graph", help="Draw the lineage across artifacts.")] = False,
+    patch: Annotated[bool, Option("-p", "--patch", help="Show how the code changed.")] = False,
+    stat: Annotated[bool, Option("--stat", help="Show lines, size and time.")] = False,
+    since: Annotated[str | None, Option("--since", metavar="DATE", help="Only later ones.")] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="DATE", help="Only earlier ones.")
+        str | None, Option("--until", metavar="DATE", help="Only earlier ones.")
     ] = None,
     author: Annotated[
-        str | None, typer.Option("--author", metavar="NAME", help="Only by this person.")
+        str | None, Option("--author", metavar="NAME", help="Only by this person.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -321,11 +312,9 @@ def _log_graph(
 
 def show(
     rev: Revision,
-    code: Annotated[bool, typer.Option("--code", help="Print only the slice.")] = False,
-    session: Annotated[
-        bool, typer.Option("--session", help="Print only the session's source.")
-    ] = False,
-    value: Annotated[bool, typer.Option("--value", help="Print only the value.")] = False,
+    code: Annotated[bool, Option("--code", help="Print only the slice.")] = False,
+    session: Annotated[bool, Option("--session", help="Print only the session's source.")] = False,
+    value: Annotated[bool, Option("--value", help="Print only the value.")] = False,
     json: Json = False,
 ) -> None:
     """Show one version: value, code, where it came from.
@@ -478,14 +467,12 @@ def _value_lines(here: Project, version: Version) -> list[str]:
 def graph(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="REV", help="What to start from.", autocompletion=complete_revisions
-        ),
+        Argument(metavar="REV", help="What to start from.", autocompletion=complete_revisions),
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, mermaid or dot.")
+        str, Option("--format", "-f", metavar="FORMAT", help="text, mermaid or dot.")
     ] = "text",
-    files: Annotated[bool, typer.Option("--files/--no-files", help="With input files.")] = True,
+    files: Annotated[bool, Option("--files/--no-files", help="With input files.")] = True,
     json: Json = False,
 ) -> None:
     """Draw what was made from what.

@@ -5,24 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-from typer.core import TyperCommand
-
 from linea.cli import render
+from linea.cli.parameters import Argument, Command, Option
 from linea.cli.surroundings import STORE
 from linea.errors import LineaError
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
 
 def init(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="The project's folder; made where it is missing."),
+        Argument(metavar="FOLDER", help="The project's folder; made where it is missing."),
     ] = Path(),
     keep_inputs: Annotated[
         str | None,
-        typer.Option("--keep-inputs", metavar="SIZE", help="Keep input files up to this size."),
+        Option("--keep-inputs", metavar="SIZE", help="Keep input files up to this size."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -66,7 +64,7 @@ def _size(text: str) -> int:
         raise LineaError(str(error), hint="write 500kB, 20MB, 1GB or 0") from None
 
 
-class _Run(TyperCommand):
+class _Run(Command):
     """Everything behind FILE, or behind `-m MODULE`, belongs to what is run."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -91,22 +89,18 @@ _WITH_VALUE = (["--save"], ["--output"], ["-o"])
 def run(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="FILE [ARGS]...", help="A .py or .ipynb file, and what is passed to it."
-        ),
+        Argument(metavar="FILE [ARGS]...", help="A .py or .ipynb file, and what is passed to it."),
     ] = None,
     module: Annotated[
-        str | None, typer.Option("-m", metavar="MODULE", help="Run a module, as python -m does.")
+        str | None, Option("-m", metavar="MODULE", help="Run a module, as python -m does.")
     ] = None,
     save: Annotated[
         list[str] | None,
-        typer.Option(
-            "--save", metavar="NAME", help="Save this variable at the end; may be repeated."
-        ),
+        Option("--save", metavar="NAME", help="Save this variable at the end; may be repeated."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the executed notebook here."),
+        Option("--output", "-o", metavar="FILE", help="Write the executed notebook here."),
     ] = None,
 ) -> int:
     """Run a script, notebook or module with linea watching.
@@ -157,7 +151,7 @@ def _nearest(path: Path) -> str | None:
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="A new folder for it; a temporary one by default."),
+        Argument(metavar="FOLDER", help="A new folder for it; a temporary one by default."),
     ] = None,
 ) -> int:
     """Try everything on a small project made for it.

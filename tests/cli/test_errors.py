@@ -19,7 +19,7 @@ CASES = [
     ("show clean@v0", "versions count from 1; there is no version 0", "the first is clean@v1"),
     ("show clean@goood", "'clean' has no tag 'goood'", "did you mean 'good'?"),
     ("show", "missing argument 'REV'", "see: linea show --help"),
-    ("log --nope", "no such option: --nope", "see: linea log --help"),
+    ("log --nope", "no such option", "see: linea log --help"),
     ("log -n many", "invalid value", "see: linea log --help"),
     ("show clean --code --value", "--code, --session and --value exclude each other", None),
     ("diff model@v1 nope", "no artifact named 'nope'", "there are clean, model"),

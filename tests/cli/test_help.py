@@ -16,7 +16,7 @@ from .reference import commands, helps, page
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 HEAVY = [
-    "typer",
+    "click",
     "rich",
     "numpy",
     "pandas",
@@ -112,7 +112,7 @@ def test_light(shell: Shell) -> None:
 @pytest.mark.parametrize("command", ["log", "ls", "status", "graph", "tag"])
 def test_light_commands(shell: Shell, houses: History, command: str) -> None:
     """Questions that need no value load no data library."""
-    assert loaded(shell.folder, command) == {"typer", "pygit2"}
+    assert loaded(shell.folder, command) == {"click", "pygit2"}
 
 
 def test_cpu_of_help() -> None:
@@ -139,13 +139,13 @@ def test_cpu_of_help() -> None:
 def complete(shell: Shell, *words: str) -> list[str]:
     """What bash is offered for the last word."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("_LINEA_COMPLETE", "complete_bash")
+        patch.setenv("_LINEA_COMPLETE", "bash_complete")
         patch.setenv("COMP_WORDS", " ".join(["linea", *words]))
         patch.setenv("COMP_CWORD", str(len(words)))
         shell._capture.readouterr()
         with pytest.raises(SystemExit):
             main([])
-        return shell._capture.readouterr().out.split()
+        return [line.split(",")[1] for line in shell._capture.readouterr().out.split()]
 
 
 def test_complete(shell: Shell, houses: History) -> None:
