@@ -13,11 +13,13 @@ from linea.errors import LineaError, NoSuchVersionError
 from linea.history import diff_value
 from linea.history.blame import blame as read_blame
 from linea.history.blame import blame_columns
+from linea.history.changes import Change
 from linea.history.diff import Diff
 from linea.history.diff import diff as compare
 from linea.history.diff_code import CodeDiff
+from linea.history.diff_plain import PathChange
 from linea.history.diff_table import TableDiff
-from linea.history.log import Change, previous_of
+from linea.history.log import previous_of
 from linea.history.revision import completed
 from linea.model import Version
 
@@ -362,7 +364,7 @@ def _model_lines(screen: Screen, model: diff_value.ModelDiff) -> Iterator[str]:
         yield from _path_lines(screen, model.fitted)
 
 
-def _path_lines(screen: Screen, found: Sequence[diff_value.PathChange]) -> list[str]:
+def _path_lines(screen: Screen, found: Sequence[PathChange]) -> list[str]:
     rows = [
         [
             Cell(f"  {render.clean(change.path)}"),

@@ -19,8 +19,9 @@ from linea.cli.surroundings import (
 )
 from linea.errors import LineaError
 from linea.history import graph as graphs
+from linea.history.changes import Change, changes
 from linea.history.diff_code import diff_code
-from linea.history.log import Change, LogEntry, changes, previous_of
+from linea.history.log import LogEntry, previous_of
 from linea.history.log import log as read_log
 from linea.history.revision import parse_time
 from linea.model import Verdict, Version

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linea.history.changes import (
+    Change,
+    data_changes,
+    environment_changes,
+    upstream_changes,
+)
 from linea.history.diff_code import CodeDiff, diff_code
-from linea.history.diff_table import UNNAMED
 from linea.history.diff_value import Same, Side, ValueDiff, diff_values
-from linea.history.log import Change, data_changes, environment_changes, upstream_changes
 from linea.history.reading import Reader
+from linea.history.rows import UNNAMED
 from linea.model import Version
 
 

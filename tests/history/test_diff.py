@@ -12,6 +12,7 @@ import pytest
 from linea import values
 from linea.errors import LineaError
 from linea.history.diff import Diff, as_arrow, diff
+from linea.history.diff_plain import diff_data
 from linea.history.diff_table import TableDiff, diff_tables
 from linea.history.diff_value import (
     ArrayDiff,
@@ -21,7 +22,6 @@ from linea.history.diff_value import (
     Same,
     TextDiff,
     diff_arrays,
-    diff_data,
 )
 
 from .histories import History
