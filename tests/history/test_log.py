@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
-from linea.cli.look import reasons
+from linea.cli.words import reasons
 from linea.history.log import log
 from linea.model import ArtifactName, Origin, Verdict
 
