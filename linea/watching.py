@@ -7,6 +7,7 @@ environment, the working folder, the clock and the terminal are used.
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import logging
 import os
@@ -183,8 +184,7 @@ def _run(
         return _uncaught(error)
     finally:
         finish()
-        # Kept alive: the interpreter clears the program's globals at its very end, as always.
-        _KEPT.append((module, replaced))
+        _KEPT.append(replaced)
     return 0
 
 
@@ -200,7 +200,14 @@ def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
         return None
     session.arguments = tuple(sys.argv[1:])
     _Current.session = session
+    # First in, last called: after what the program itself registers.
+    atexit.register(_release)
     return session
+
+
+def _release() -> None:
+    """Let go of the program's globals: they die as `__main__` does, neither sooner nor later."""
+    _Current.session = None
 
 
 def _status(end: SystemExit) -> int:
@@ -303,8 +310,6 @@ def watch_ipython(shell: Any) -> Session:
     _Current.watcher = begun
     with contextlib.suppress(SyntaxError):
         begun.resume_cell(inputs(shell)[-1])
-    import atexit
-
     atexit.register(finish)
     return session
 

@@ -11,27 +11,29 @@ import itertools
 import marshal
 import sys
 import types
+from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from linea.capture.prints import sequence, shallow
+from linea.capture.prints import joined, sequence, shallow
+from linea.capture.trees import CONTAINERS, tree_print
 from linea.capture.walk import Handler, Walk, address, is_a
 
 
 def _list(obj: list[object], walk: Walk) -> object:
-    return sequence(list.__iter__(obj), list.__len__(obj), walk)
+    return _whole(obj, obj, walk) or sequence(list.__iter__(obj), list.__len__(obj), walk)
 
 
 def _tuple(obj: tuple[object, ...], walk: Walk) -> object:
-    return sequence(tuple.__iter__(obj), tuple.__len__(obj), walk)
+    return _whole(obj, obj, walk) or sequence(tuple.__iter__(obj), tuple.__len__(obj), walk)
 
 
 def _dict(obj: dict[object, object], walk: Walk) -> object:
     length = dict.__len__(obj)
-    return (
-        sequence(dict.keys(obj), length, walk),
-        sequence(dict.values(obj), length, walk),
+    return _whole(obj, dict.values(obj), walk) or joined(
+        sequence(dict.keys(obj), length, walk), sequence(dict.values(obj), length, walk)
     )
 
 
@@ -41,6 +43,13 @@ def _set(obj: set[object], walk: Walk) -> object:
 
 def _frozenset(obj: frozenset[object], walk: Walk) -> object:
     return sequence(frozenset.__iter__(obj), frozenset.__len__(obj), walk)
+
+
+def _whole(obj: object, items: Collection[object], walk: Walk) -> int | None:
+    """The print of a container with all that is below it, where that is plain data."""
+    if type(obj) not in CONTAINERS or not any(type(o) in CONTAINERS for o in islice(items, 16)):
+        return None
+    return tree_print(obj, walk)
 
 
 def _deque(obj: collections.deque[object], walk: Walk) -> object:

@@ -119,9 +119,10 @@ class Evidence:
         self.mutates |= self.mutated
         if look.blurred:
             self.assumed.append(TOO_LARGE)
-            tools.graph.mix(self.reads | self.bound, self.step)
+            tools.graph.mix(self.reads | self.bound)
         if self.runs:
-            tools.graph.tie(self.bound, self.reads)
+            stores = observed and not harmless.only_looks(self.uses)
+            tools.graph.tie(self.bound, self.reads, stores=stores)
             tools.filing.tie(self.bound, self.running, self.touched)
 
     def _forget_unbound(self) -> None:
@@ -152,10 +153,12 @@ class Evidence:
     def _sharing(self, look: Look, known: dict[str, Reach]) -> set[str]:
         """Names that lead, or led, to a changed object."""
         graph = self.tools.graph
-        sharing = graph.holders(look.changed)
-        # They may reach other things now.
-        look.at(sharing - self.bound)
-        sharing |= graph.holders(look.changed)
+        sharing: set[str] = set()
+        while more := graph.holders(look.changed) - sharing:
+            sharing |= more
+            # They may reach other things now, and share things that can't be compared.
+            look.at(more - self.bound)
+            look.across(more)
         led = {n for n, reach in known.items() if not reach.keys.isdisjoint(look.changed)}
         return (sharing | (led - self.unbound)) - self.bound
 

@@ -40,7 +40,10 @@ class _Tap:
 
 
 def _hook(event: str, arguments: tuple[Any, ...], wanted: frozenset[str] = _WANTED) -> None:
-    if event in wanted and (events := _Tap.events) is not None:
+    # `id` raises one for every call, and `copy.deepcopy` calls it some times for every object.
+    if event == "builtins.id" or event not in wanted:
+        return
+    if (events := _Tap.events) is not None:
         if event == "os.listdir" and sys._getframe(1).f_code.co_filename == _IMPORTER:
             return  # the import system looking for a module, not the user's program for files
         events.append((event, arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import marshal
 import types
 from typing import Any
 
@@ -37,9 +38,8 @@ def instance(kind: type, content: Handler | None) -> Handler:
         attributes = attributes_of(obj)
         if attributes:
             values = list(attributes.values())
-            walk.stack.extend(values)
-            shape.append(shallow(attributes))
-            shape.append(shallow(values))
+            walk.stack += values
+            shape += (shallow(attributes), shallow(values))
         for slot in slots:
             try:
                 value = slot.__get__(obj)
@@ -48,9 +48,16 @@ def instance(kind: type, content: Handler | None) -> Handler:
                 continue
             walk.stack.append(value)
             shape.append(shallow([value]))
-        return tuple(shape)
+        return shape[0] if len(shape) == 1 else _joined(shape)
 
     return handle
+
+
+def _joined(shape: list[object]) -> object:
+    try:
+        return xxh3_64_intdigest(marshal.dumps(shape, 2))
+    except ValueError:
+        return tuple(shape)
 
 
 def atom_content(root: Any) -> Handler:

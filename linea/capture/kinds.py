@@ -25,6 +25,8 @@ from linea.capture.prints import shallow
 from linea.capture.source import CODE_IN_TEXT, CodeNames, identifiers
 from linea.capture.walk import ATOMS, IMMUTABLE, Handler, Walk, address, is_a, module_of, qualname
 
+_POSITIVE = (1 << 62) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -37,6 +39,8 @@ class Kind:
     """The library it comes from, if any."""
     user: bool
     """It was made by the user's own code."""
+    salt: int
+    """Makes the same content in objects of other types another print."""
 
 
 class Kinds:
@@ -56,9 +60,9 @@ class Kinds:
         name = f"{module}.{qualname(kind)}"
         library = "" if user or package in ("builtins", "linea") else package
         if package == "linea" or module.startswith(("IPython.", "ipykernel.", "zmq.")):
-            return Kind(name, None, "", False)
+            return Kind(name, None, "", False, 0)
         handler = self._handler(kind, package, user)
-        return Kind(name, handler, library, user)
+        return Kind(name, handler, library, user, hash(name) >> 1 & _POSITIVE)
 
     def _handler(self, kind: type, package: str, user: bool) -> Handler | None:
         if kind in IMMUTABLE:
@@ -142,7 +146,7 @@ class Kinds:
                     walk.packages.add(name.partition(".")[0])
         return (
             address(function.__code__),
-            [address(cell) for cell in cells],
+            tuple(address(cell) for cell in cells),
             shallow(defaults) if defaults else None,
             shallow(list(attributes.items())) if attributes else None,
         )

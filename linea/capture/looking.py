@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from linea.capture.budget import Budget
-from linea.capture.objects import NOTHING, Reach
+from linea.capture.objects import MIXED, NOTHING, Reach
 from linea.capture.scope import Scope
 
 LEAST = 0.02
@@ -29,6 +29,9 @@ class Look:
         self._bound = bound
         self._steps = steps
         self._done: set[str] = set()
+        self._crossed: set[str] = set()
+        self._unlinked: dict[str, set[int]] = {}
+        """Links of names that were bound anew, or changed by an operator such as `+=`."""
 
     def at(self, names: Iterable[str]) -> None:
         """Compare what is below `names`."""
@@ -47,15 +50,35 @@ class Look:
     def _at(self, name: str) -> None:
         is_bound = name in self._bound
         if is_bound:
-            self._graph.links.pop(name, None)
+            self._unlinked[name] = self._graph.links.pop(name, set())
         allowance = self._budget.allowance(self._steps)
         if not is_bound and not self._budget.affords(name, allowance):
             self._blur(name)
             return
         started = time.thread_time()
-        self.changed |= self._graph.look(name, started + max(allowance, LEAST))[0]
+        changed, suspects = self._graph.look(name, started + max(allowance, LEAST))
         self._budget.spent(name, time.thread_time() - started)
+        self.changed |= changed
         self.visited |= self._graph.reach.get(name, NOTHING).keys
+        self._share(suspects)
+
+    def across(self, names: Iterable[str]) -> None:
+        """Follow the links of `names`, whose objects changed, to what may share these unseen."""
+        for name in names:
+            links = self._graph.links.get(name, set()) | self._unlinked.get(name, set())
+            self._share(self._graph.holders(k for k in links if k < MIXED) - {name})
+
+    def _share(self, names: set[str]) -> None:
+        """Compare `names`, which may hold what changed; take what can't be compared as changed."""
+        graph = self._graph
+        for name in names - self._crossed:
+            self._crossed.add(name)
+            reach = graph.reach.get(name, NOTHING)
+            if reach.cut:
+                self.blurred = True
+                self.changed |= {key for key in reach.keys if key > MIXED}
+            else:
+                self.at([name])
 
     def _blur(self, name: str) -> None:
         """Take all that is known to be below `name` to have changed."""

@@ -12,12 +12,14 @@ the type and the content, so either they differ, or the two can't be told apart 
 """
 
 import time
+import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from linea.capture.kinds import Kinds
-from linea.capture.walk import ATOMS, IMMUTABLE, MAX_KEYS, Walk, address
+from linea.capture.trees import is_tree
+from linea.capture.walk import ATOMS, IMMUTABLE, MAX_KEYS, Walk, address, is_a
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,10 @@ class Reach:
 NOTHING = Reach()
 
 
+MIXED = -(1 << 80)
+"""Keys below this are no object's address: they stand for something that names may share."""
+
+
 class Graph:
     """Prints of the objects that global names reach."""
 
@@ -56,13 +62,15 @@ class Graph:
         self.namespace = namespace
         self.reach: dict[str, Reach] = {}
         self.prints: dict[int, object] = {}
-        self.owners: dict[int, set[str]] = {}
+        self.owners: dict[int, str | set[str]] = {}
+        """The one name, or the names, that lead to an object."""
         self.links: dict[str, set[int]] = {}
         self._kinds = Kinds(namespace, is_user_module)
+        self._mixed = 0
 
     def walk(self, values: Iterable[object], deadline: float) -> Walk:
         """Walk everything below `values`."""
-        walk = Walk(deadline)
+        walk = Walk(deadline, self.prints)
         stack = walk.stack
         stack.extend(values)
         seen = walk.seen
@@ -91,7 +99,12 @@ class Graph:
                     walk.blind(obj)
                 if shape is not None:
                     walk.keys.add(key)
-                    walk.prints[key] = (info.name, shape)
+                    if type(shape) is int:
+                        walk.prints[key] = shape if shape < 0 else shape ^ info.salt
+                    else:
+                        walk.prints[key] = (info.name, shape)
+                if walk.cut:
+                    break
             if info.user:
                 stack.append(kind)
             if not count & 255 and (
@@ -103,19 +116,28 @@ class Graph:
 
     # -------------------------------------------------------------------------------- names
 
-    def look(self, name: str, deadline: float) -> tuple[set[int], Walk | None]:
-        """Walk the value of `name` anew; give the keys whose prints differ from those known."""
+    def look(self, name: str, deadline: float) -> tuple[set[int], set[str]]:
+        """Walk the value of `name` anew.
+
+        Give the keys whose prints differ from those known, and other names that hold a part of
+        a tree that differs: which of its parts did is for them to tell.
+        """
         value = self.namespace.get(name, None)
         kind = type(value)
         if kind in ATOMS or kind in IMMUTABLE:
             self.forget(name)
-            return set(), None
+            return set(), set()
         walk = self.walk([value], deadline)
-        return self.adopt(name, walk), walk
+        before = self.reach.get(name, NOTHING).keys
+        changed, parts = self._compare(walk, before)
+        self._adopt(name, walk)
+        suspects = {n for key in parts for n in self._sharing(key)}
+        return changed, suspects - {name}
 
-    def adopt(self, name: str, walk: Walk) -> set[int]:
-        """Take the result of a walk over the value of `name`; give the keys that changed."""
+    def _compare(self, walk: Walk, before: frozenset[int]) -> tuple[set[int], set[int]]:
+        """Take the prints of a walk; give keys that changed, and keys of parts that may have."""
         changed: set[int] = set()
+        parts: set[int] = set()
         prints = self.prints
         for key, shape in walk.prints.items():
             known = prints.get(key)
@@ -125,17 +147,19 @@ class Graph:
                 changed.add(key)
                 # Whoever sees the same memory through another object may see the change.
                 changed.update(walk.shares.get(key, ()))
+                parts.update(walk.trees.get(key, ()))
+                if is_tree(known):
+                    parts |= before
                 prints[key] = shape
-        keys = frozenset(walk.keys) | frozenset(self.links.get(name, ()))
+        return changed, parts
+
+    def _adopt(self, name: str, walk: Walk) -> None:
+        """What `walk` found is what `name` leads to."""
+        keys = frozenset(walk.keys | self.links[name] if name in self.links else walk.keys)
         before = self.reach.get(name, NOTHING).keys
-        owners = self.owners
-        for key in keys - before:
-            holders = owners.get(key)
-            if holders is None:
-                owners[key] = {name}
-            else:
-                holders.add(name)
-        self._drop(name, before - keys)
+        if keys != before:
+            self._own(name, keys - before)
+            self._drop(name, before - keys)
         self.reach[name] = Reach(
             keys,
             frozenset(walk.opaque),
@@ -148,7 +172,6 @@ class Graph:
             walk.pyplot,
             walk.cut,
         )
-        return changed
 
     def forget(self, name: str) -> None:
         """`name` is unbound, or bound to something immutable."""
@@ -157,15 +180,31 @@ class Graph:
         if reach is not None:
             self._drop(name, reach.keys)
 
+    def _own(self, name: str, keys: Iterable[int]) -> None:
+        owners = self.owners
+        for key in keys:
+            holders = owners.get(key)
+            if holders is None:
+                owners[key] = name  # most objects have one: a set for each would be large
+            elif type(holders) is set:
+                holders.add(name)
+            elif holders != name:
+                owners[key] = {holders, name}  # type: ignore[arg-type]  # it is a text
+
     def _drop(self, name: str, keys: Iterable[int]) -> None:
         owners = self.owners
         for key in keys:
             holders = owners.get(key)
-            if holders is not None:
+            if type(holders) is set:
                 holders.discard(name)
-                if not holders:
-                    del owners[key]
-                    self.prints.pop(key, None)
+            if holders == name or not holders:
+                owners.pop(key, None)
+                self.prints.pop(key, None)
+
+    def _sharing(self, key: int) -> set[str]:
+        """The names that lead to `key`, where there are several."""
+        holders = self.owners.get(key)
+        return holders if isinstance(holders, set) else set()
 
     def link(self, name: str, keys: Iterable[int]) -> None:
         """Objects under `keys` may be below `name` though no walk showed it."""
@@ -174,38 +213,45 @@ class Graph:
             return
         self.links.setdefault(name, set()).update(extra)
         reach = self.reach.get(name, NOTHING)
-        for key in extra - reach.keys:
-            self.owners.setdefault(key, set()).add(name)
+        self._own(name, extra - reach.keys)
         self.reach[name] = Reach(
             reach.keys | extra, reach.opaque, reach.names, reach.mentions, reach.packages,
             reach.modules, reach.files, reach.reads_all, reach.pyplot, reach.cut,
         )  # fmt: skip
 
-    def tie(self, bound: Iterable[str], read: Iterable[str]) -> None:
-        """Names bound to something unseen may share it with what can't be seen below `read`."""
-        hazy: set[int] = set()
-        for name in read:
-            reach = self.reach.get(name, NOTHING)
-            hazy |= reach.keys if reach.cut else reach.opaque
-        if not hazy:
-            return
-        for name in bound:
-            reach = self.reach.get(name, NOTHING)
-            if reach.opaque or reach.cut:
-                self.link(name, hazy)
+    def tie(self, bound: Iterable[str], read: Iterable[str], *, stores: bool) -> None:
+        """Names may share what no walk shows: something opaque, or the rest of what was cut.
 
-    def mix(self, names: Iterable[str], step: int) -> None:
-        """Nothing is known of what `names` share after `step`: take them to share something."""
-        known = [n for n in names if n in self.reach]
-        keys = {key for n in known for key in self.reach[n].keys}
-        if keys:
-            token = min(keys | {0}) - 1 - step  # no object's address
+        `stores`: the statement may have put something that it read into something else.
+        """
+        bound, read = set(bound), set(read)
+        hazy = {key for name in read for key in self.reach.get(name, NOTHING).opaque}
+        if hazy:
+            for name in bound:
+                if self.reach.get(name, NOTHING).opaque:
+                    self.link(name, hazy)
+        cut = {n for n in bound | read if self.reach.get(n, NOTHING).cut}
+        if cut and (bound or stores):
+            self.mix(bound | (read if stores else cut))
+
+    def mix(self, names: Iterable[str]) -> None:
+        """Nothing is known of what `names` share: take them to share something."""
+        namespace = self.namespace
+        known = [
+            n for n in names if n in self.reach and not is_a(namespace.get(n), types.ModuleType)
+        ]
+        if len(known) > 1:
+            self._mixed += 1
             for name in known:
-                self.link(name, {token})
+                self.link(name, {MIXED - self._mixed})
 
     def holders(self, keys: Iterable[int]) -> set[str]:
         """The names whose reach holds any of `keys`."""
         found: set[str] = set()
         for key in keys:
-            found |= self.owners.get(key, set())
+            holders = self.owners.get(key)
+            if type(holders) is set:
+                found |= holders
+            elif holders is not None:
+                found.add(holders)  # type: ignore[arg-type]  # it is a text
         return found

@@ -11,12 +11,12 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from xxhash import xxh3_64, xxh3_64_intdigest
+from xxhash import xxh3_64_intdigest
 
 from linea.capture.walk import ATOMS, CHUNK, IMMUTABLE, MAX_KEYS, Walk, address
 
 
-def shallow(items: Iterable[object]) -> object:
+def shallow(items: Iterable[object]) -> int:
     """A print of `items`: atoms by value, everything else by type and address."""
     values: list[object] = []
     refs: list[object] = []
@@ -24,16 +24,15 @@ def shallow(items: Iterable[object]) -> object:
         kind = type(item)
         if kind in ATOMS:
             values.append(item)
-        elif kind is tuple:
-            values.append(...)
+            continue
+        values.append(...)
+        if kind is tuple:
             refs.append(shallow(item))  # type: ignore[arg-type]
         elif kind in IMMUTABLE:
-            values.append(...)
             refs.append(_immutable_print(item))
         else:
-            values.append(...)
-            refs.append((kind.__name__, address(item)))
-    return (xxh3_64_intdigest(marshal.dumps(values, 2)), tuple(refs) if refs else None)
+            refs += (kind.__name__, address(item))
+    return xxh3_64_intdigest(marshal.dumps((values, refs), 2))
 
 
 def _immutable_print(item: object) -> object:
@@ -44,26 +43,26 @@ def _immutable_print(item: object) -> object:
     return (type(item).__name__, repr(item))
 
 
-def sequence(items: Any, length: int, walk: Walk) -> object:
+def joined(*prints: int) -> int:
+    """One print of several."""
+    return xxh3_64_intdigest(marshal.dumps(prints, 2))
+
+
+def sequence(items: Any, length: int, walk: Walk) -> int:
     """The print of a sequence of any length; pushes what is mutable below it."""
     if length <= CHUNK:
         return _piece(list(items), walk)
-    digest = xxh3_64()
-    refs: list[object] = []
+    prints = [length]
     iterator = iter(items)
     while piece := list(itertools.islice(iterator, CHUNK)):
-        shape = _piece(piece, walk)
-        if isinstance(shape, int):
-            digest.update(shape.to_bytes(8, "little"))
-        else:
-            refs.append(shape)
-        if time.thread_time() > walk.deadline or len(walk.stack) > 4 * MAX_KEYS:
+        prints.append(_piece(piece, walk))
+        if time.thread_time() > walk.deadline or len(walk.stack) > MAX_KEYS:
             walk.cut = True
             break
-    return (length, digest.intdigest(), tuple(refs))
+    return joined(*prints)
 
 
-def _piece(items: list[object], walk: Walk) -> object:
+def _piece(items: list[object], walk: Walk) -> int:
     kinds = set(map(type, items))
     if kinds <= ATOMS:
         return xxh3_64_intdigest(marshal.dumps(items, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,19 @@ FIRST_LOOK = 0.05
 
 _BLOCKS = (ast.For, ast.While, ast.If, ast.With)
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """What is done inside makes no garbage: the collector needn't go through the user's objects."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Session:
@@ -95,13 +109,14 @@ class Session:
         """`statement` is about to run."""
         # CPU time: what others do on the machine is nobody's cost here.
         began = time.thread_time()
-        try:
-            self.open = begin(self.tools, node, statement)
-            self._note_kind(node, self.open.uses)
-            self.files.start()
-        except Exception as error:
-            self.fault("before a statement", error)
-            self.open = Running(node, statement, NO_USES, blind=True)
+        with uncollected():
+            try:
+                self.open = begin(self.tools, node, statement)
+                self._note_kind(node, self.open.uses)
+                self.files.start()
+            except Exception as error:
+                self.fault("before a statement", error)
+                self.open = Running(node, statement, NO_USES, blind=True)
         self.open.overhead = time.thread_time() - began
         self.open.started = time.perf_counter()
 
@@ -132,14 +147,15 @@ class Session:
         running.gave_value = gave_value
         seconds = ended - running.started
         self.budget.user_seconds += seconds
-        try:
-            events = self.files.pause()
-            if running.blind:
-                raise RuntimeError("the statement wasn't seen beginning")
-            observation = self._observe(running, events, error)
-        except Exception as fault:
-            self.fault("after a statement", fault)
-            observation = Observation(self._everything(running), (UNOBSERVED,))
+        with uncollected():
+            try:
+                events = self.files.pause()
+                if running.blind:
+                    raise RuntimeError("the statement wasn't seen beginning")
+                observation = self._observe(running, events, error)
+            except Exception as fault:
+                self.fault("after a statement", fault)
+                observation = Observation(self._everything(running), (UNOBSERVED,))
         self._append(running, observation, seconds, error)
         self.budget.own_seconds += time.thread_time() - began + running.overhead
 

@@ -16,7 +16,7 @@ import sys
 import types
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard, TypeVar
 
 # `id` raises an audit event for every call; this gives the same identity without one.
@@ -54,16 +54,18 @@ class Walk:
     """State of one walk."""
 
     __slots__ = (
-        "cut", "deadline", "files", "keep", "keys", "mentions", "modules", "names", "opaque",
-        "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack",
+        "cut", "deadline", "files", "keep", "keys", "known", "mentions", "modules", "names", "opaque",
+        "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack", "trees",
     )  # fmt: skip
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, known: Mapping[int, object]) -> None:
+        self.known = known
         self.seen: set[int] = set()
         self.stack: list[object] = []
         self.keep: list[object] = []
         self.prints: dict[int, object] = {}
         self.shares: dict[int, list[int]] = {}
+        self.trees: dict[int, list[int]] = {}
         self.keys: set[int] = set()
         self.opaque: set[int] = set()
         self.names: set[str] = set()
