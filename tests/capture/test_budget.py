@@ -61,28 +61,36 @@ alone.mark(2)
 marks = (tip.below.seen, deep.seen)
 """
 
-FRAME = """\
+FRAME = (
+    """\
 import numpy as np, pandas as pd
 df = pd.DataFrame({f"c{i}": np.arange(1000.0) for i in range(5)})
 a = df["c0"].to_numpy(copy=True)
 b = a[10:]
-""" + "".join(f"df['c{i % 5}'] += {i}\nb[{i}] = -1.0\n" for i in range(20)) + """\
+"""
+    + "".join(f"df['c{i % 5}'] += {i}\nb[{i}] = -1.0\n" for i in range(20))
+    + """\
 note = []
 note.append(1)
 m = float(a.sum())
 """
+)
 
-APPENDED = """\
+APPENDED = (
+    """\
 class Box:
     def __init__(self, v): self.v = v
 boxes = [Box(i) for i in range(60_000)]
 kept = boxes[3]
-""" + "".join(f"boxes.append(Box({i}))\n" for i in range(20)) + """\
+"""
+    + "".join(f"boxes.append(Box({i}))\n" for i in range(20))
+    + """\
 kept.v = "new"
 x = [1]
 x.append(2)
 s = (boxes[3].v, len(boxes))
 """
+)
 
 PROGRAMS = {
     "a list of many lists": (MANY_LISTS, ["data", "row", "last", "extra", "apart", "total"]),
