@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linea import trimming
-from linea.model import Location, Origin, Slice, Step
+from linea.trace import Location, Origin, Slice, Step
 
 OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
 """IPython's names for displayed values."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import atexit
 import contextlib
-import logging
 import os
 import sys
 import types
@@ -22,6 +21,10 @@ from linea.capture.script import is_own, main_module, run_statements, run_unwatc
 from linea.capture.session import Session
 
 STORE = ".linea"
+FAULTS = "debug.log"
+"""In the store: what failed inside linea."""
+MOST_FAULTS = 1_000_000
+"""Bytes of it after which it begins anew."""
 
 
 class _Current:
@@ -30,6 +33,8 @@ class _Current:
     session: Session | None = None
     watcher: Watcher | None = None
     finishers: ClassVar[list[Callable[[], None]]] = []
+    faults: ClassVar[list[str]] = []
+    """What failed inside linea and isn't written down yet."""
 
 
 def current() -> Session | None:
@@ -83,9 +88,36 @@ def at_end(call: Callable[[], None]) -> None:
 
 def finish() -> None:
     """End the current session."""
+    _write_faults()
     finishers, _Current.finishers = _Current.finishers, []
     for call in finishers:
         call()
+
+
+def report(where: str, error: Exception) -> None:
+    """Keep what failed inside linea in the store's log of faults."""
+    import traceback
+    from datetime import datetime
+
+    session = _Current.session
+    of = f" ({session.source})" if session is not None else ""
+    shown = "".join(traceback.format_exception(error))
+    moment = datetime.now().astimezone().isoformat(timespec="seconds")
+    _Current.faults.append(f"{moment} {where}{of}\n{shown}\n")
+    _write_faults()
+
+
+def _write_faults() -> None:
+    """Append faults to the store's log of them, once there is a store."""
+    store = find_store(Path.cwd()) if _Current.faults else None
+    if store is None or not store.is_dir():
+        return
+    faults, _Current.faults = _Current.faults, []
+    path = store / FAULTS
+    with contextlib.suppress(OSError):
+        mode = "a" if path.exists() and path.stat().st_size < MOST_FAULTS else "w"
+        with path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(faults)
 
 
 def find_store(start: Path) -> Path | None:
@@ -194,9 +226,9 @@ _KEPT: list[Any] = []
 def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
     """Make the session of this process; None when watching can't begin, which stops nobody."""
     try:
-        session = Session(namespace, root=root, source=source)
+        session = Session(namespace, root=root, source=source, report=report)
     except Exception as error:
-        logging.getLogger("linea.capture").warning("watching can't begin", exc_info=error)
+        report("as watching began", error)
         return None
     session.arguments = tuple(sys.argv[1:])
     _Current.session = session
@@ -301,7 +333,7 @@ def watch_ipython(shell: Any) -> Session:
     if _Current.watcher is not None and _Current.watcher.shell is shell:
         return _Current.watcher.session
     root = project_folder(Path.cwd())
-    session = Session(shell.user_ns, root=root, source=notebook_name(shell, root))
+    session = Session(shell.user_ns, root=root, source=notebook_name(shell, root), report=report)
     _Current.session = session
     begun = Watcher(shell, session, lambda: session.source)
     take_earlier(session, shell, session.source)

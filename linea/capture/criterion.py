@@ -9,7 +9,7 @@ from linea.capture.randomness import clocks, unseeded
 from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import SliceError
-from linea.model import Location, Slice, Step
+from linea.trace import Location, Slice, Step
 
 
 def slice_of_name(session: Session, name: str) -> Slice:

@@ -19,7 +19,7 @@ from linea.capture.randomness import RANDOM
 from linea.capture.rules import EVERYWHERE, NOISE, SEEDS, SETTER
 from linea.capture.running import Running
 from linea.capture.source import uses
-from linea.model import Effects, Location, Statement
+from linea.trace import Effects, Location, Statement
 
 TOO_LARGE = "objects too large to compare within the time budget"
 

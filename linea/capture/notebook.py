@@ -9,7 +9,7 @@ from typing import Any
 from linea.capture import magics
 from linea.capture import source as text
 from linea.capture.session import Session
-from linea.model import Place, Statement
+from linea.trace import Place, Statement
 
 
 class Watcher:

@@ -10,7 +10,7 @@ from linea.capture.rules import CLOCKS, GENERATORS, SEEDS
 from linea.capture.running import Running
 from linea.capture.scope import Scope, called_name
 from linea.capture.source import uses
-from linea.model import Location, Step
+from linea.trace import Location, Step
 
 RANDOM = frozenset({"random", "numpy.random", "torch.random"})
 """Keys of the hidden states that random numbers are drawn from."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linea.capture.source import Uses
-from linea.model import Statement
+from linea.trace import Statement
 
 
 @dataclass(slots=True)

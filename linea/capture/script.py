@@ -11,7 +11,7 @@ from typing import Any
 
 from linea.capture import source as text
 from linea.capture.session import Session
-from linea.model import Place, Statement
+from linea.trace import Place, Statement
 
 
 def future_flags(tree: ast.Module) -> int:

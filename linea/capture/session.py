@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import gc
-import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,11 @@ from linea.capture.objects import NOTHING
 from linea.capture.rules import NOISE
 from linea.capture.running import Running
 from linea.capture.source import NO_USES, Uses, uses
-from linea.model import Effects, Location, Statement, Step
 from linea.slicing import BlockFacts
+from linea.trace import Effects, Location, Statement, Step
 
-logger = logging.getLogger("linea.capture")
-logger.addHandler(logging.NullHandler())
-logger.propagate = False
+Report = Callable[[str, Exception], None]
+"""Told where in capture something failed, and how."""
 
 BEFORE = "hidden:before linea was loaded"
 """Everything that statements did which ran unwatched: each later value may rest on it."""
@@ -60,8 +58,17 @@ class Session:
     `namespace` is the user's own dictionary of globals; it is only read.
     """
 
-    def __init__(self, namespace: dict[str, Any], *, root: Path, source: str = "") -> None:
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        *,
+        root: Path,
+        source: str = "",
+        report: Report | None = None,
+    ) -> None:
         self.namespace = namespace
+        self.report = report
+        """Keeps what failed in capture, for `linea log --debug`."""
         self.root = root
         self.source = source
         self.text = ""
@@ -276,7 +283,9 @@ class Session:
 
     def fault(self, where: str, error: Exception) -> None:
         """Something in linea failed: every slice says so, the user's program goes on."""
-        logger.warning("capture failed %s: %s", where, error, exc_info=error)
+        if self.report is not None:
+            with suppress(Exception):
+                self.report(where, error)
         self.note(f"capture failed {where}: {type(error).__name__}: {error}")
 
     def note(self, text: str) -> None:

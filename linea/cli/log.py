@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from linea.cli import records, render, words
@@ -12,6 +15,7 @@ from linea.cli.render import Cell, Screen
 from linea.cli.surroundings import (
     Project,
     complete_revisions,
+    find_store,
     now,
     project,
     revision,
@@ -53,6 +57,9 @@ def log(
     author: Annotated[
         str | None, Option("--author", metavar="NAME", help="Only by this person.")
     ] = None,
+    debug: Annotated[
+        bool, Option("--debug", help="Show what failed inside linea instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what happened to a result, and why.
@@ -67,6 +74,9 @@ def log(
       linea log --graph
       linea log --since "2 weeks ago"
     """
+    if debug:
+        _log_faults()
+        return
     screen, moment = render.screen(), now()
     with project() as here:
         start = revision(here.repository, name) if name is not None else None
@@ -177,6 +187,17 @@ def _patch(here: Project, screen: Screen, before: Version | None, after: Version
     if difference:
         yield from (f"    {line}" for line in code_lines(screen, difference))
         yield ""
+
+
+def _log_faults() -> None:
+    """Print what the store keeps of faults of linea's own."""
+    from linea.watching import FAULTS
+
+    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR")) / FAULTS
+    if path.exists():
+        sys.stdout.write(path.read_text(encoding="utf-8"))
+    else:
+        render.say("Nothing failed inside linea.")
 
 
 def _log_graph(

@@ -131,3 +131,20 @@ def test_an_error_in_any_function_of_capture_is_never_seen(tmp_path: Path) -> No
     while running:
         settle()
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_what_failed_inside_is_in_the_log_of_faults(tmp_path: Path) -> None:
+    """`linea log --debug` shows where, what and the traceback."""
+
+    def call(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.stdout
+
+    call("-m", "linea", "init")
+    (tmp_path / "program.py").write_text("x = [1]\nx.append(2)\n")
+    call("-c", DRIVER, "linea.capture.session", "begin")
+    shown = call("-m", "linea", "log", "--debug")
+    assert "before a statement (program.py)" in shown
+    assert "RuntimeError: injected" in shown
