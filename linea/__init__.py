@@ -12,23 +12,24 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Artifact": "linea.api",
+    "Pipeline": "linea.production",
     "artifact_store": "linea.api",
     "blame": "linea.api",
     "checkout": "linea.api",
-    "create_pipeline": "linea.api",
+    "create_pipeline": "linea.production",
     "delete": "linea.api",
     "diff": "linea.api",
     "get": "linea.api",
-    "get_function": "linea.api",
-    "get_module": "linea.api",
-    "get_module_definition": "linea.api",
-    "get_pipeline": "linea.api",
+    "get_function": "linea.production",
+    "get_module": "linea.production",
+    "get_module_definition": "linea.production",
+    "get_pipeline": "linea.production",
     "log": "linea.api",
     "pause": "linea.api",
     "resume": "linea.api",
     "save": "linea.api",
     "slice": "linea.api",
-    "to_pipeline": "linea.api",
+    "to_pipeline": "linea.production",
     "verify": "linea.api",
     "LineaError": "linea.errors",
 }
@@ -44,23 +45,26 @@ if TYPE_CHECKING:
         artifact_store,
         blame,
         checkout,
-        create_pipeline,
         delete,
         diff,
         get,
-        get_function,
-        get_module,
-        get_module_definition,
-        get_pipeline,
         log,
         pause,
         resume,
         save,
         slice,
-        to_pipeline,
         verify,
     )
     from linea.errors import LineaError
+    from linea.production import (
+        Pipeline,
+        create_pipeline,
+        get_function,
+        get_module,
+        get_module_definition,
+        get_pipeline,
+        to_pipeline,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea.errors import LineaError, NoStoreError, SliceError
+from linea.errors import NoStoreError, SliceError
 from linea.model import CommitId, Digest, Environment, InputFile, Parent, Version
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from linea.history.blame import LineOrigin
     from linea.history.diff import Diff
     from linea.history.log import LogEntry
@@ -347,83 +345,6 @@ def verify(revision: str, *, timeout: float | None = None) -> Verdict:
     with _opened(path) as repository:
         found = resolve(repository, revision, now=_now())
         return replay.verify(repository, found, path.parent, timeout=timeout)
-
-
-# --------------------------------------------------------------------------------- pipelines
-
-
-def get_module_definition(
-    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
-) -> str:
-    """Source of a module with a function for each artifact; see `get_module`."""
-    from linea import codegen
-
-    _refuse(unknown)
-    with _opened(_store(sys._getframe(1))) as repository:
-        return codegen.module(_parts(repository, artifacts), input_parameters=input_parameters)
-
-
-def get_module(
-    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
-) -> ModuleType:
-    """A module made from artifacts: a function each, and `run_all(**parameters)` for all of them."""
-    from types import ModuleType
-
-    _refuse(unknown)
-    source = get_module_definition(artifacts, input_parameters=input_parameters)
-    module = ModuleType("linea_pipeline")
-    exec(compile(source, "<linea module>", "exec"), module.__dict__)
-    return module
-
-
-def get_function(
-    artifacts: Sequence[Any], *, input_parameters: Sequence[str] = (), **unknown: Any
-) -> Callable[..., dict[str, Any]]:
-    """A function that rebuilds artifacts and gives them in a dictionary by name."""
-    _refuse(unknown)
-    module = get_module(artifacts, input_parameters=input_parameters)
-    function: Callable[..., dict[str, Any]] = module.run_all
-    return function
-
-
-def to_pipeline(*arguments: Any, **options: Any) -> Any:
-    """Not there yet: code for schedulers."""
-    raise LineaError(
-        "pipelines for schedulers aren't there yet",
-        hint="linea.get_module_definition gives the module that they would run",
-    )
-
-
-create_pipeline = to_pipeline
-get_pipeline = to_pipeline
-
-
-def _refuse(unknown: dict[str, Any]) -> None:
-    if unknown:
-        raise TypeError(f"not known: {', '.join(sorted(unknown))}")
-
-
-def _parts(repository: Repository, artifacts: Iterable[Any]) -> list[Any]:
-    from linea.codegen import Part
-    from linea.history.revision import resolve
-
-    if isinstance(artifacts, (str, Artifact)):
-        artifacts = [artifacts]
-    found = []
-    for item in artifacts:
-        if isinstance(item, tuple):
-            version = resolve(repository, item[0], item[1], now=_now())
-        elif isinstance(item, Artifact):
-            version = item._version
-        else:
-            version = resolve(repository, str(item), now=_now())
-        found.append(
-            Part(
-                version.name, repository.code(version), version.result, version.number,
-                version.source, version.lines, version.parents,
-            )
-        )  # fmt: skip
-    return found
 
 
 # ------------------------------------------------------------------------------------ stores

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from linea.codegen import chunks, parts, plan, text
+from linea.codegen.parameters import find_parameter
 from linea.codegen.parts import Part
 from linea.model import Slice
 
@@ -35,7 +36,7 @@ def module(artifacts: Sequence[Part], *, input_parameters: Sequence[str] = ()) -
 def function(code: str, name: str, *, result: str | None, parameters: Sequence[str] = ()) -> str:
     """Return a slice as one function that returns `result`, imports and helpers included."""
     prepared = parts.prepare(Part(name, code, result), {})
-    given = [plan.find_parameter(parameter, [prepared]) for parameter in parameters]
+    given = [find_parameter(parameter, [prepared]) for parameter in parameters]
     body = [text.docstring(f"Make {name}.")]
     body += map(text.default_value, filter(text.is_mutable, given))
     body += text.statements([item.chunk for item in prepared.items if item.kind == "step"])

@@ -27,6 +27,14 @@ class Part:
     """The session's file: only slices of one session share steps."""
     lines: tuple[Origin | None, ...] = ()
     parents: tuple[Parent, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Paths of the files that the slice read."""
+    reused: bool = False
+    """Its value is loaded from the store as it is, and not computed."""
+    replaced: str = ""
+    """The slice that a reused artifact would be computed by."""
+    variable: str | None = None
+    """The variable that held a reused artifact in its session."""
 
     @property
     def revision(self) -> str:
@@ -39,7 +47,8 @@ class Item:
 
     chunk: Chunk
     kind: str = "step"
-    """`step`, `parameter` or `edge` (the value of another artifact)."""
+    """`step`, `setting` (an option, set wherever it matters), `parameter` or `edge` (the value
+    of another artifact)."""
     target: str = ""
     """The parameter's name, or the artifact's."""
 
@@ -51,7 +60,8 @@ class Prepared:
     part: Part
     items: list[Item]
     result: str
-    lines: dict[int, int] = field(default_factory=dict)
+    imports: list[Chunk] = field(default_factory=list)
+    """Its imports, wherever they end up."""
 
     def place(self, chunk: Chunk) -> str:
         """Where a statement came from, for people."""
@@ -68,7 +78,11 @@ def identifier(name: str) -> str:
 
 
 def prepare(part: Part, requested: Mapping[str, Part]) -> Prepared:
-    """Resolve what a slice asks of linea: saves become variables, gets become edges."""
+    """Resolve what a slice asks of linea: saves become variables, gets become edges.
+
+    What a slice gets of its own artifact is an earlier version of it, and stays in the store.
+    """
+    requested = {name: other for name, other in requested.items() if name != part.name}
     pieces = list(unwrapped(chunks.cut(part.code)))
     refuse(part, pieces)
     api = Api.of(tree for _, _, tree in pieces)

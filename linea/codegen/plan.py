@@ -12,8 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from linea.codegen import chunks
+from linea.codegen import apart, chunks, reuse
 from linea.codegen.chunks import HIDDEN, Chunk
+from linea.codegen.parameters import Parameter, find_parameter, literal_assignment
 from linea.codegen.parts import Item, Part, Prepared, identifier, prepare, spare
 from linea.errors import PipelineError
 
@@ -36,17 +37,6 @@ OWN = {
 
 NAME_WIDTH = 40
 """How long a function name made of several artifacts' names may get."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A literal assignment of a slice, made an argument."""
-
-    name: str
-    value: object
-    text: str
-    """The literal as the user wrote it."""
-    annotation: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +64,8 @@ class Segment:
     results: list[str] = field(default_factory=list)
     """The artifacts whose values it gives."""
     name: str = ""
+    random: Key | None = None
+    """The segment that leaves the state of random generators that this one goes on with."""
 
 
 @dataclass(slots=True)
@@ -91,8 +83,14 @@ class Plan:
     taken: set[str]
 
 
-def plan(parts: Sequence[Part], input_parameters: Sequence[str] = ()) -> Plan:
-    """Work out the functions that make `parts`, in the order they run."""
+def plan(
+    parts: Sequence[Part], input_parameters: Sequence[str] = (), *, separate: bool = False
+) -> Plan:
+    """Work out the functions that make `parts`, in the order they run.
+
+    With `separate`, each of them can run in a process of its own: nothing but the values that
+    it takes goes from one to the other.
+    """
     requested = {part.name: part for part in parts}
     if not parts:
         raise PipelineError("no artifact was named", hint="name at least one")
@@ -100,13 +98,24 @@ def plan(parts: Sequence[Part], input_parameters: Sequence[str] = ()) -> Plan:
         raise PipelineError("an artifact is named twice")
     prepared = [prepare(part, requested) for part in parts]
     check_cycles(prepared)
+    reuse.cut(prepared)
     parameters = [find_parameter(name, prepared) for name in input_parameters]
+    check_parameters(parameters)
     constants = hoist_constants(prepared)
+    for one in prepared:
+        one.imports = [item.chunk for item in one.items if item.chunk.is_import]
     imports = hoist_imports(prepared)
     definitions = hoist_definitions(prepared, {name for c in constants for name in c.binds})
     taken = {n for p in prepared for i in p.items for n in i.chunk.uses | i.chunk.may_bind}
     taken |= {n for c in (*imports, *constants, *definitions) for n in c.uses | c.binds}
-    return wire(prepared, parameters, imports, constants, definitions, taken)
+    return wire(prepared, parameters, imports, constants, definitions, taken, separate)
+
+
+def check_parameters(parameters: Sequence[Parameter]) -> None:
+    names = Counter(parameter.name for parameter in parameters)
+    twice = [name for name, times in names.items() if times > 1]
+    if twice:
+        raise PipelineError(f"the parameter {twice[0]!r} is named twice")
 
 
 def check_cycles(prepared: Sequence[Prepared]) -> None:
@@ -124,87 +133,6 @@ def check_cycles(prepared: Sequence[Prepared]) -> None:
 
     for name in rests:
         follow(name, [])
-
-
-# ------------------------------------------------------------------------------- parameters
-
-
-def literal_assignment(chunk: Chunk) -> tuple[str, ast.expr, ast.expr | None] | None:
-    """(name, value, annotation) of `n = -3`; None for anything else."""
-    node = chunk.tree[0]
-    if len(chunk.tree) != 1:
-        return None
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target, value, annotation = node.targets[0], node.value, None
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        target, value, annotation = node.target, node.value, node.annotation
-    else:
-        return None
-    if not isinstance(target, ast.Name):
-        return None
-    try:
-        ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError):
-        return None
-    return target.id, value, annotation
-
-
-def find_parameter(name: str, prepared: Sequence[Prepared]) -> Parameter:
-    """Make the one literal assignment to `name` a parameter, in every part that holds it."""
-    found: dict[str, list[str]] = defaultdict(list)
-    chosen: tuple[Chunk, ast.expr, ast.expr | None] | None = None
-    for one in prepared:
-        bound = [item for item in one.items if name in item.chunk.may_bind]
-        mine = 0
-        for item in bound:
-            literal = literal_assignment(item.chunk)
-            if literal is None or item.kind != "step":
-                continue
-            mine += 1
-            _, value, annotation = literal
-            shown = ast.unparse(value)
-            where = f"{one.place(item.chunk)}: {item.chunk.text.strip().splitlines()[-1]}"
-            if where not in found[shown] or mine > 1:
-                found[shown].append(where)
-            chosen = item.chunk, value, annotation
-            if mine > 1 or item is not bound[0]:
-                found[f"again {shown}"].append(where)
-        for at, item in enumerate(one.items):
-            if item in bound and literal_assignment(item.chunk) and item.kind == "step":
-                one.items[at] = Item(item.chunk, "parameter", name)
-    if chosen is None:
-        raise PipelineError(
-            f"no literal assignment to {name!r} in {names_of(prepared)}",
-            hint=f"those that can be parameters: {candidates(prepared)}",
-        )
-    if len(found) > 1:
-        places = "; ".join(dict.fromkeys(place for list_ in found.values() for place in list_))
-        raise PipelineError(
-            f"{name!r} is assigned more than once, so which one is the parameter? {places}",
-            hint="give the one that is meant a name of its own",
-        )
-    chunk, value, annotation = chosen
-    text = ast.get_source_segment(chunk.text, value) or ast.unparse(value)
-    return Parameter(
-        name,
-        ast.literal_eval(value),
-        text if "\n" not in text else ast.unparse(value),
-        ast.unparse(annotation) if annotation else None,
-    )
-
-
-def names_of(prepared: Iterable[Prepared]) -> str:
-    return ", ".join(repr(one.part.name) for one in prepared)
-
-
-def candidates(prepared: Iterable[Prepared]) -> str:
-    lines = [
-        f"{literal[0]} = {ast.unparse(literal[1])} ({one.place(item.chunk)})"
-        for one in prepared
-        for item in one.items
-        if item.kind == "step" and (literal := literal_assignment(item.chunk))
-    ]
-    return "; ".join(dict.fromkeys(lines)) or "there are none"
 
 
 # ---------------------------------------------------------- what stands outside of functions
@@ -332,12 +260,15 @@ def wire(
     constants: list[Chunk],
     definitions: list[Chunk],
     taken: set[str],
+    separate: bool,
 ) -> Plan:
-    flows = [Flow(one) for one in prepared]
-    classes = share(flows)
+    flows = [Flow(one, separate) for one in prepared]
+    classes = share(flows, separate)
     segments: dict[Key, Segment] = {}
     for number, flow in enumerate(flows):
         for at, item in enumerate(flow.items):
+            if item.kind == "setting":
+                put_setting(flow, at, number, classes[number], segments)
             if item.kind != "step":
                 continue
             key = segment_key(flow, classes[number][at])
@@ -366,6 +297,8 @@ def wire(
                 outputs = segments[as_key(taken_value.supplier)].outputs
                 if taken_value.name not in outputs:
                     outputs.append(taken_value.name)
+    if separate:
+        hand_on_random(flows, classes, segments)
     ordered = order(segments, results, flows)
     for segment in ordered:
         segment.outputs.sort(key=bound_at(segment))
@@ -383,6 +316,42 @@ def wire(
     )
 
 
+def put_setting(
+    flow: Flow, at: int, number: int, classes: Sequence[Class], segments: dict[Key, Segment]
+) -> None:
+    """Set an option in every segment that has a statement after it."""
+    for parts in dict.fromkeys(
+        classes[later]
+        for later in range(at + 1, len(flow.items))
+        if flow.items[later].kind == "step"
+    ):
+        key = segment_key(flow, parts)
+        segment = segments.setdefault(key, Segment(key, parts))
+        if number == min(parts):
+            segment.chunks.append(flow.items[at].chunk)
+
+
+def hand_on_random(
+    flows: Sequence[Flow], classes: Sequence[Sequence[Class]], segments: dict[Key, Segment]
+) -> None:
+    """Say for each segment below a seed whose state of the generators it goes on with.
+
+    A statement that draws stands in the slices of all that draw after it, so the one before it
+    among those that are shared as widely is the one that drew last.
+    """
+    for segment in segments.values():
+        flow = flows[min(segment.parts)]
+        mine = classes[min(segment.parts)]
+        at = [i for i in apart.steps(flow) if mine[i] == segment.parts]
+        seeds = [i for i in apart.steps(flow) if apart.is_seeding(flow.items[i].chunk)]
+        if not at or not seeds:
+            continue
+        before = [i for i in range(seeds[0], at[0]) if i in apart.steps(flow)]
+        wider = [i for i in before if mine[i] > segment.parts]
+        if wider:
+            segment.random = segment_key(flow, mine[wider[-1]])
+
+
 def as_key(supplier: object) -> Key:
     assert isinstance(supplier, tuple)
     return supplier
@@ -395,9 +364,18 @@ def segment_key(flow: Flow, parts: Class) -> Key:
 class Flow:
     """The statements of one part with who needs what from whom."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, separate: bool = False) -> None:
         self.prepared = prepared
         self.items = prepared.items
+        variables = frozenset(n for item in self.items for n in item.chunk.may_bind)
+        self.methods = methods(self.items)
+        if separate:
+            self.items = prepared.items = [
+                Item(item.chunk, "setting")
+                if item.kind == "step" and apart.is_setting(item.chunk, variables)
+                else item
+                for item in self.items
+            ]
         self.groups = alias_groups(self.items)
         self.changes = [
             frozenset(n for name in item.chunk.changes for n in self.groups.get(name, {name}))
@@ -408,7 +386,7 @@ class Flow:
         for item in self.items:
             text = item.chunk.text.strip()
             seen[text] += 1
-            if item.kind != "step":
+            if item.kind in ("edge", "parameter"):
                 self.keys.append((item.kind, item.target, sorted(item.chunk.binds)[0]))
             else:
                 origins = prepared.part.lines
@@ -416,6 +394,9 @@ class Flow:
                 origin = origins[at] if at < len(origins) else None
                 cell = origin.cell if origin else None
                 self.keys.append((prepared.part.source, cell, text, seen[text]))
+
+    def is_setting(self, at: int) -> bool:
+        return self.items[at].kind == "setting"
 
     def needs(self, at: int) -> frozenset[str]:
         """The names that must be there before a statement runs."""
@@ -515,7 +496,20 @@ def alias_groups(items: Sequence[Item]) -> dict[str, set[str]]:
     return groups
 
 
-def share(flows: Sequence[Flow]) -> list[list[Class]]:
+def methods(items: Sequence[Item]) -> frozenset[str]:
+    """The methods of the user's own classes: what they change isn't known by their name."""
+    return frozenset(
+        node.name
+        for item in items
+        for tree in item.chunk.tree
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.ClassDef)
+        for node in outer.body
+        if isinstance(node, ast.FunctionDef)
+    )
+
+
+def share(flows: Sequence[Flow], separate: bool = False) -> list[list[Class]]:
     """Give each statement of each part the set of parts it is shared with."""
     private: set[tuple[int, int]] = set()
     while True:
@@ -523,7 +517,7 @@ def share(flows: Sequence[Flow]) -> list[list[Class]]:
         again = {
             place
             for number, flow in enumerate(flows)
-            for place in unsound(number, flow, flows, classes)
+            for place in unsound(number, flow, flows, classes, separate)
         }
         if not again - private:
             return classes
@@ -546,10 +540,18 @@ def classify(flows: Sequence[Flow], private: set[tuple[int, int]]) -> list[list[
 
 
 def unsound(
-    number: int, flow: Flow, flows: Sequence[Flow], classes: Sequence[Sequence[Class]]
+    number: int,
+    flow: Flow,
+    flows: Sequence[Flow],
+    classes: Sequence[Sequence[Class]],
+    separate: bool,
 ) -> Iterator[tuple[int, int]]:
     """Yield the places (part, position) of statements that can't be shared as they are."""
     mine = classes[number]
+    if separate:
+        for at in apart.unsplittable(number, flow, mine):
+            for other in mine[at]:
+                yield other, flows[other].keys.index(flow.keys[at])
     for at, item in enumerate(flow.items):
         parts = mine[at]
         if item.kind != "step" or len(parts) == 1:

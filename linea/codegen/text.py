@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from linea.codegen import chunks
 from linea.codegen.chunks import Chunk
+from linea.codegen.parameters import Parameter
 from linea.codegen.parts import identifier, quote, spare
-from linea.codegen.plan import Parameter, Plan, Segment
+from linea.codegen.plan import Plan, Segment
 
 WIDTH = 88
 
@@ -46,7 +47,7 @@ def {name}(text: str) -> object:
 def render(plan: Plan) -> str:
     """Print the module."""
     readers = {kind: spare(kind, plan.taken) for kind in ("boolean", "literal", "anything")}
-    wanted = {reader(p.value) for p in plan.parameters}
+    wanted = {reader(parameter) for parameter in plan.parameters}
     needed = {"argparse"}
     needed |= {"ast"} if wanted & {"literal", "anything"} else set()
     needed |= {"copy"} if any(segment.copied for segment in plan.segments) else set()
@@ -242,7 +243,7 @@ def is_mutable(parameter: Parameter) -> bool:
 
 def signature(parameter: Parameter) -> str:
     """`n: int = 3`; what is mutable gets its value inside of the function."""
-    kind = parameter.annotation or annotation(parameter.value)
+    kind = parameter.annotation or parameter.constructor or annotation(parameter.value)
     if is_mutable(parameter):
         return f"{parameter.name}: {kind} | None = None"
     if not kind:
@@ -256,8 +257,8 @@ def default_value(parameter: Parameter) -> str:
 
 
 def literal_text(parameter: Parameter) -> str:
-    if isinstance(parameter.value, str) and "\n" not in parameter.text:
-        return quote(parameter.value)
+    if parameter.kind == "str" and "\n" not in parameter.text:
+        return quote(str(parameter.value))
     return parameter.text
 
 
@@ -339,15 +340,7 @@ def main(plan: Plan, readers: Mapping[str, str]) -> str:
         "parser = argparse.ArgumentParser(description=__doc__)",
     ]
     for parameter in plan.parameters:
-        option = [quote(f"--{parameter.name.replace('_', '-')}")]
-        kind = reader(parameter.value)
-        if kind:
-            option.append(f"type={readers.get(kind, kind)}")
-        if not is_mutable(parameter) and parameter.value is not None:
-            option.append(f"default={literal_text(parameter)}")
-        if "_" in parameter.name:
-            option.append(f"dest={quote(parameter.name)}")
-        body.append(fitted("parser.add_argument(", option, ")", 4))
+        body += options(parameter, readers)
     if plan.parameters:
         body.append("arguments = parser.parse_args()")
         passed = [f"{p.name}=arguments.{p.name}" for p in plan.parameters]
@@ -359,12 +352,38 @@ def main(plan: Plan, readers: Mapping[str, str]) -> str:
     return "def main() -> None:\n" + chunks.indent("\n".join(body))
 
 
-def reader(value: object) -> str:
+def options(parameter: Parameter, readers: Mapping[str, str]) -> list[str]:
+    """What reads a parameter from the command line: for a truth value `--flag` and `--no-flag`."""
+    dashed = parameter.name.replace("_", "-")
+    option = [quote(f"--{dashed}")]
+    kind = reader(parameter)
+    if kind:
+        option.append(f"type={readers.get(kind, kind)}")
+    if parameter.kind == "bool":
+        option += ['nargs="?"', "const=True"]
+    if not is_mutable(parameter) and parameter.value is not None:
+        option.append(f"default={literal_text(parameter)}")
+    if "_" in parameter.name:
+        option.append(f"dest={quote(parameter.name)}")
+    added = [fitted("parser.add_argument(", option, ")", 4)]
+    if parameter.kind == "bool":
+        option = [
+            quote(f"--no-{dashed}"), 'action="store_false"', f"dest={quote(parameter.name)}",
+            "default=argparse.SUPPRESS",
+        ]  # fmt: skip
+        added.append(fitted("parser.add_argument(", option, ")", 4))
+    return added
+
+
+def reader(parameter: Parameter) -> str:
     """What turns an option's text into a value of the same kind; empty for text itself."""
-    if isinstance(value, str):
-        return ""
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return type(value).__name__
-    return "anything" if value is None else "literal"
+    kinds = {
+        "str": "",
+        "bool": "boolean",
+        "none": "anything",
+        "int": "int",
+        "float": "float",
+        "date": f"{parameter.constructor}.fromisoformat",
+        "datetime": f"{parameter.constructor}.fromisoformat",
+    }
+    return kinds.get(parameter.kind, parameter.constructor or "literal")

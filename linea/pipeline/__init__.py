@@ -1,1 +1,1 @@
-"""From artifacts to code that others run."""
+"""Artifacts → a plan of tasks, code for the engines that run such plans, and runs of its own."""

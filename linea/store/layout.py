@@ -404,6 +404,8 @@ class Notes:
     minimal: Minimal | None = None
     commits: tuple[str, ...] = ()
     """Commits of the surrounding git repository whose code makes the value."""
+    tasks: tuple[str, ...] = ()
+    """Keys of pipeline tasks that gave the value."""
 
 
 def notes_bytes(notes: Notes) -> bytes:
@@ -424,6 +426,7 @@ def notes_bytes(notes: Notes) -> bytes:
             "exports": files_json(notes.exports),
             **({"minimal": _minimal_json(notes.minimal)} if notes.minimal else {}),
             **({"commits": list(notes.commits)} if notes.commits else {}),
+            **({"tasks": list(notes.tasks)} if notes.tasks else {}),
         }
     )
 
@@ -446,6 +449,7 @@ def parse_notes(data: bytes, what: str) -> Notes:
             exports=_files(found, "exports"),
             minimal=_minimal(_maybe(found, "minimal", dict)),
             commits=tuple(_list(found, "commits", str)),
+            tasks=tuple(_list(found, "tasks", str)),
         )
     except (ValueError, TypeError) as error:
         raise DamagedStoreError(f"{what} is damaged: {error}") from error

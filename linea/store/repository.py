@@ -580,6 +580,18 @@ class Repository:
         """The commits that `note_commit` was told of."""
         return self._notes(version).commits
 
+    def note_task(self, version: Version, key: str) -> None:
+        """Keep that the pipeline task of this key gave the version's value."""
+
+        def add(known: Notes) -> Notes:
+            return replace(known, tasks=tuple(dict.fromkeys((*known.tasks, key))))
+
+        self._note(version, add, "Task of")
+
+    def tasks(self, version: Version) -> tuple[str, ...]:
+        """The keys that `note_task` was told of."""
+        return self._notes(version).tasks
+
     def _notes(self, version: Version) -> Notes:
         what = f"the note on {version.revision}"
         with _damage_named(what):
