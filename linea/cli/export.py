@@ -37,7 +37,8 @@ def export(
     names: Names,
     to: Annotated[str | None, Option("--to", metavar="ENGINE", help="Files for it.")] = None,
     output: Annotated[
-        Path | None, Option("--output", "-o", metavar="PATH", help="Write here: a folder with --to.")
+        Path | None,
+        Option("--output", "-o", metavar="PATH", help="Write here: a folder with --to."),
     ] = None,
     param: Params = None,
     reuse: Reuse = None,
@@ -53,12 +54,15 @@ def export(
     timeout: Annotated[
         int | None, Option("--timeout", metavar="SECONDS", min=1, help="Limit for a task.")
     ] = None,
-    tag: Annotated[list[str] | None, Option("--tag", metavar="TAG", help="Tag in the engine.")] = None,
+    tag: Annotated[
+        list[str] | None, Option("--tag", metavar="TAG", help="Tag in the engine.")
+    ] = None,
     image: Annotated[
         str | None, Option("--image", metavar="IMAGE", help="Container image of the code.")
     ] = None,
     set_: Annotated[
-        list[str] | None, Option("--set", metavar="KEY=VALUE", help="A setting of the engine's own.")
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", help="A setting of the engine's own."),
     ] = None,
     test: Annotated[
         bool, Option("--test", help="Write tests that compare with the stored values.")
@@ -142,14 +146,18 @@ def run(
     for each in result.outcomes:
         took = f"{each.seconds:6.1f} s" if each.state == "ran" else " " * 8
         what = ", ".join(each.versions) or each.detail
-        screen.stream.write(f"{each.task:<{width}}  {each.state:<9}  {took}  {what}".rstrip() + "\n")
+        screen.stream.write(
+            f"{each.task:<{width}}  {each.state:<9}  {took}  {what}".rstrip() + "\n"
+        )
     for each in failed:
         if each.log:
             render.say(f"What {each.task} said: {each.log}")
     return 1 if failed else 0
 
 
-def show(name: Annotated[str, Argument(metavar="NAME", help="A pipeline.")], json: Json = False) -> None:
+def show(
+    name: Annotated[str, Argument(metavar="NAME", help="A pipeline.")], json: Json = False
+) -> None:
     """Show a pipeline: its tasks, what goes between them, its parameters.
 
     \b
@@ -188,7 +196,9 @@ def ls(json: Json = False) -> None:
     with project() as here:
         found = production.pipelines(here.repository)
     if json:
-        render.print_json([{"name": d.name, "artifacts": [m.name for m in d.members]} for d in found])
+        render.print_json(
+            [{"name": d.name, "artifacts": [m.name for m in d.members]} for d in found]
+        )
         return
     for each in found:
         members = ", ".join(f"{m.name}@v{m.number}" for m in each.members)
@@ -246,7 +256,13 @@ def _pipeline_of(
 
     with project() as here:
         known = set(here.repository.names())
-    asked = [*(param or ()), *(reuse or ()), *(pin or ()), *(after or ()), *([name] if name else ())]
+    asked = [
+        *(param or ()),
+        *(reuse or ()),
+        *(pin or ()),
+        *(after or ()),
+        *([name] if name else ()),
+    ]
     if len(names) == 1 and not asked and PREFIX + names[0].partition("@")[0] in known:
         first, _, number = names[0].partition("@v")
         return production.get_pipeline(first, int(number) if number.isdigit() else None)

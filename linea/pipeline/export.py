@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from linea.errors import PipelineError, WouldOverwriteError
@@ -17,21 +19,19 @@ Files = dict[str, bytes]
 
 def files(plan: Plan, target: str, options: Options, lock: str, root: Path) -> Files:
     """All files for an engine; `root` is the project, whose own modules go along."""
+    modules = dict(local_modules(plan.module, root, plan))
+    options = replace(options, modules=tuple(modules))
     made = targets.find(target)(plan, options)
     made["requirements.lock"] = lock
     if plan.needs_linea:
         made["requirements.txt"] += linea_line()
         made["requirements.lock"] += linea_line()
     found: Files = {path: text.encode() for path, text in made.items()}
-    for path, data in local_modules(plan.module, root, plan):
-        found.setdefault(path, data)
-    return found
+    return {**modules, **found}
 
 
 def linea_line() -> str:
-    from linea import __version__
-
-    return f"linea-store=={__version__}\n"
+    return f"linea-store=={version('linea-store')}\n"
 
 
 def local_modules(text: str, root: Path, plan: Plan) -> Iterator[tuple[str, bytes]]:

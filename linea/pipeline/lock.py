@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 
 from linea.model import Package
@@ -15,6 +16,23 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+RUNTIME = {"pandas": "pyarrow"}
+"""What the files between tasks need beside what the code imports."""
+
+
+def direct(packages: Sequence[Package], modules: Iterable[str]) -> str:
+    """One line for each package that one of `modules` came from."""
+    recorded = {normal(package.name): package for package in packages}
+    owners = metadata.packages_distributions()
+    wanted = {normal(name) for module in modules for name in (module, *owners.get(module, ()))}
+    wanted |= {RUNTIME[name] for name in wanted & RUNTIME.keys()}
+    lines = [f"{p.name}=={p.version}" for name, p in recorded.items() if name in wanted]
+    for name in sorted(wanted & set(RUNTIME.values()) - recorded.keys()):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            lines.append(f"{name}=={metadata.version(name)}")
+    return "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
+
+
 def lock(packages: Sequence[Package]) -> str:
     """One line a package, what they rest on included, as it is installed here.
 
@@ -24,6 +42,7 @@ def lock(packages: Sequence[Package]) -> str:
     found: dict[str, str] = {}
     recorded = {normal(package.name): package for package in packages}
     todo = [(package.name, "") for package in packages]
+    todo += [(RUNTIME[name], "") for name in recorded.keys() & RUNTIME.keys()]
     seen: set[tuple[str, str]] = set()
     while todo:
         name, extra = todo.pop()

@@ -118,7 +118,9 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What a person should know before relying on it."""
     slices: Mapping[str, str] = field(default_factory=dict)
-    """Output of a task, `task.output` → the code that makes it, alone."""
+    """Task → the code that makes its values, alone."""
+    modules: tuple[str, ...] = ()
+    """The user's own modules that the slices import."""
 
     @property
     def identifier(self) -> str:
@@ -184,6 +186,7 @@ def make(
         environment_of(sources),
         tuple(notes(tasks, sources)),
         slices_of(planned, tasks),
+        tuple(modules_of(sources, module)),
     )
 
 
@@ -306,9 +309,22 @@ def reads(segment: Segment, planned: segments.Plan, mine: Sequence[Source]) -> I
     found = dict.fromkeys(f.path for s in mine if not s.reused for f in s.version.inputs)
     for path in found:
         stem = PurePosixPath(path).name
+        if path.endswith(".py") and stem not in whole:
+            continue  # a module that is imported: see `modules_of`
         if stem in body or reads_files or (stem not in whole and not any(
             stem in p.text for p in planned.parameters)):  # fmt: skip
             yield path
+
+
+def modules_of(sources: Sequence[Source], module: str) -> dict[str, None]:
+    """The inputs that are Python modules and not data."""
+    return dict.fromkeys(
+        file.path
+        for source in sources
+        if not source.reused
+        for file in source.version.inputs
+        if file.path.endswith(".py") and PurePosixPath(file.path).name not in module
+    )
 
 
 def with_files(tasks: Sequence[Task], sources: Sequence[Source]) -> list[Task]:

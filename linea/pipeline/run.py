@@ -13,15 +13,14 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linea import values
-from linea.codegen import chunks
-from linea.codegen.parameters import Parameter, literal_assignment
+from linea.codegen.parameters import Parameter
 from linea.errors import LineaError, PipelineError
 from linea.model import (
     ArtifactName,
@@ -239,14 +238,14 @@ def files_read(state: State, task: Task) -> dict[str, str]:
         for name, text in state.parameters.items()
         if name in task.parameters and text.startswith(("'", '"'))
     ]
-    for path in (*task.reads, *map(str, named)):
+    for path in (*task.reads, *state.plan.modules, *map(str, named)):
         whole = state.surroundings.root / path
         within = state.surroundings.root / task.folder / path
         here = whole if whole.exists() else within
         try:
             found[path] = str(values.digest_file(here) if here.is_file() else folder_digest(here))
         except OSError:
-            if path in task.reads:
+            if path in (*task.reads, *state.plan.modules):
                 found[path] = "missing"
     return found
 
@@ -308,7 +307,9 @@ def forecast(state: State, forced: set[str]) -> None:
         key = key_of(state, task)
         found = None if task.name in forced else known_result(state, task, key)
         if found is None:
-            why = "asked for" if task.name in forced else "no result of this code, input and setting"
+            why = (
+                "asked for" if task.name in forced else "no result of this code, input and setting"
+            )
             state.outcomes[task.name] = Outcome(task.name, "due", detail=why)
         else:
             take(state, task, key, found)
@@ -339,7 +340,9 @@ def drive(
             ]
             if any(each in ("failed", "skipped") for each in states):
                 waiting.remove(task)
-                lost = next(n for n in task.upstream if state.outcomes[n].state in ("failed", "skipped"))
+                lost = next(
+                    n for n in task.upstream if state.outcomes[n].state in ("failed", "skipped")
+                )
                 tell(state, report, Outcome(task.name, "skipped", detail=f"{lost} gave nothing"))
             elif all(states) and len(running) < pool.width:
                 waiting.remove(task)
@@ -410,9 +413,7 @@ def put_file(state: State, task: str, output: str) -> None:
         (place / name).write_bytes(bytes(data))
 
 
-def finish(
-    state: State, task: Task, future: Future[int], report: Callable[[str], None]
-) -> None:
+def finish(state: State, task: Task, future: Future[int], report: Callable[[str], None]) -> None:
     """Commit what a task gave, or say why it gave nothing."""
     log = state.folder / f"{task.name}.log"
     out = state.folder / task.name
@@ -502,7 +503,9 @@ def draft(
     if output not in task.artifacts:
         code = substituted_text(state, state.plan.slices[task.name])
         inputs = tuple(input_files(state, task.reads))
-        return Draft(code=code, session=state.plan.module, result=output or None, inputs=inputs, **common)
+        return Draft(
+            code=code, session=state.plan.module, result=output or None, inputs=inputs, **common
+        )
     source = state.plan.source(task.artifacts[output])
     if source.reused:
         code, lines = source.code, source.version.lines

@@ -344,6 +344,8 @@ def test_export(shell: Shell, houses: History) -> None:
     assert "def " in found.out
     assert shell("pipeline", "export", "clean", "-o", "m.py").err == "Wrote m.py.\n"
     assert Path("m.py").read_text() == found.out
+    assert shell("pipeline", "export", "clean", "-o", "m.py").status == 0  # the same again
+    Path("m.py").write_text("mine")
     assert shell("pipeline", "export", "clean", "-o", "m.py").status == 2
     assert parsed(shell, "pipeline", "export", "clean")["revisions"] == ["clean@v3"]
 

@@ -50,6 +50,8 @@ class Options:
     """The folder of the generated files, absolute."""
     python: str = "python3"
     """The interpreter, absolute."""
+    modules: tuple[str, ...] = ()
+    """The project's own modules that lie beside the generated ones."""
 
 
 Render = Callable[[Plan, Options], dict[str, str]]

@@ -14,7 +14,8 @@ from linea.codegen.parameters import Parameter
 from linea.codegen.parts import quote
 from linea.codegen.text import annotation, exploded, literal_text
 from linea.errors import PipelineError
-from linea.pipeline.plan import Plan, Task
+from linea.pipeline import lock
+from linea.pipeline.plan import Plan, Task, imported
 from linea.pipeline.targets import Options
 
 RUNTIME = Path(__file__).parents[1] / "runtime.py"
@@ -28,6 +29,11 @@ def package(plan: Plan, options: Options) -> dict[str, str]:
         "requirements.txt": requirements(plan),
         "Dockerfile": dockerfile(plan, options),
     }
+
+
+def code_files(plan: Plan, options: Options) -> list[str]:
+    """The files of code that every task rests on, relative to the output folder."""
+    return [f"{plan.identifier}.py", f"{plan.identifier}_tasks.py", *options.modules]
 
 
 def tasks_file(plan: Plan, options: Options) -> str:
@@ -136,11 +142,9 @@ def parameters_dict(names: Iterable[str]) -> str:
     return "{" + ", ".join(f"{quote(name)}: {name}" for name in names) + "}"
 
 
-def requirements(plan: Plan, extra: Sequence[str] = ()) -> str:
-    """The packages that the slices use, at the versions that they ran with."""
-    known = {p.name.lower(): f"{p.name}=={p.version}" for p in plan.environment.packages}
-    lines = [known[name] for name in sorted(known)]
-    return "\n".join([*lines, *extra]) + "\n" if lines or extra else ""
+def requirements(plan: Plan) -> str:
+    """The packages that the slices import, at the versions that they ran with."""
+    return lock.direct(plan.environment.packages, imported(plan.module))
 
 
 def dockerfile(plan: Plan, options: Options, extra: str = "") -> str:

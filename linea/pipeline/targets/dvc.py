@@ -7,7 +7,7 @@ from typing import Any
 
 from linea.pipeline.plan import Plan, Task
 from linea.pipeline.targets import Options
-from linea.pipeline.targets.common import json_default, no_schedule, package
+from linea.pipeline.targets.common import code_files, json_default, no_schedule, package
 from linea.pipeline.targets.yaml import dump
 
 
@@ -31,7 +31,7 @@ def stage(plan: Plan, task: Task, options: Options) -> dict[str, Any]:
     if options.project != ".":
         found["wdir"] = options.project
     deps = [f"{place}values/{name}" for name in task.upstream]
-    deps += [f"{place}{plan.identifier}.py", f"{place}{plan.identifier}_tasks.py", *task.reads]
+    deps += [*(f"{place}{path}" for path in code_files(plan, options)), *task.reads]
     found["deps"] = deps
     if task.parameters:
         found["params"] = [{f"{place}params.json": list(task.parameters)}]

@@ -7,7 +7,7 @@ import posixpath
 from linea.errors import PipelineError
 from linea.pipeline.plan import Plan, Task
 from linea.pipeline.targets import Options
-from linea.pipeline.targets.common import default_text, no_schedule, package
+from linea.pipeline.targets.common import code_files, default_text, no_schedule, package
 
 HEAD = """\
 # make -C {place}            runs what isn't up to date; -j 4 runs tasks side by side
@@ -45,7 +45,7 @@ def done(task: Task) -> str:
 
 def rule(plan: Plan, task: Task, options: Options) -> list[str]:
     needs = [f"$(RUN_DIR)/{name}/done" for name in task.upstream]
-    needs += [f"{plan.identifier}.py", f"{plan.identifier}_tasks.py"]
+    needs += map(escaped, code_files(plan, options))
     for path in task.reads:
         needs.append(
             escaped(path if path.startswith("/") else posixpath.join(options.project, path))
