@@ -27,6 +27,7 @@ SECTIONS = {
         "show": Command("show", "show", "Show one version: value, code, where it came from."),
         "blame": Command("blame", "blame", "Show which version brought each line or column."),
         "diff": Command("diff", "diff", "Show what differs between two versions."),
+        "bisect": Command("bisect", "bisect", "Find the version where a result turned bad."),
         "graph": Command("graph", "graph", "Draw what was made from what."),
         "status": Command("status", "status", "Show what is stale, and why."),
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,14 +19,16 @@ from linea.cli.surroundings import (
     now,
     project,
     revision,
+    shown_path,
 )
 from linea.history import graph as graphs
 from linea.history.changes import changes
 from linea.history.diff_code import diff_code
+from linea.history.files import Made, contents, made_from
 from linea.history.log import LogEntry, previous_of
 from linea.history.log import log as read_log
-from linea.history.revision import parse_time
-from linea.model import Version
+from linea.history.revision import parse_time, shortlist
+from linea.model import CommitId, Version
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
@@ -65,7 +67,8 @@ def log(
     """Show what happened to a result, and why.
 
     One line a version, newest first: what changed in the code, the data, the artifacts it is made
-    from or the packages, and after the arrow how the value moved.
+    from or the packages, and after the arrow how the value moved. For a file that results were
+    made from, all that was made from it.
 
     \b
     Example:
@@ -73,13 +76,17 @@ def log(
       linea log -p -n 3 model
       linea log --graph
       linea log --since "2 weeks ago"
+      linea log data/raw.csv
     """
     if debug:
         _log_faults()
         return
     screen, moment = render.screen(), now()
     with project() as here:
-        start = revision(here.repository, name) if name is not None else None
+        made = _made(here, name) if name is not None else []
+        start = revision(here.repository, name) if name is not None and not made else None
+        if start is not None and name is not None and not name.startswith(start.name):
+            render.say(f"{name} is {start.revision}")
         limit = _limit(number, screen, patch or stat or json)
         if graph:
             _log_graph(here, screen, start, limit, json)
@@ -92,21 +99,65 @@ def log(
             until=_moment(until, moment),
             author=author,
             start=start,
+            only={each.version.commit for each in made} if made else None,
         )
         entries = list(found)
         more = limit is not None and len(entries) > limit
         entries = entries[:limit]
+        by_commit = {each.version.commit: each for each in made}
         if json:
-            render.print_json([records.of_entry(entry) for entry in entries])
+            render.print_json(
+                [
+                    records.of_entry(entry)
+                    | (records.of_made(by_commit[entry.version.commit]) if made else {})
+                    for entry in entries
+                ]
+            )
             return
         if not entries:
             render.say("No version fits." if start or here.repository.names() else "No versions.")
             return
-        lines = _log_lines(here, screen, entries, moment, start is None, oneline, patch, stat)
+        if made and name is not None:
+            screen.lines(_made_lines(here, screen, name, made))
+        lines = _log_lines(
+            here, screen, entries, moment, start is None, oneline, patch, stat, by_commit
+        )
         screen.lines(lines)
     if more and number is None:
         render.say("… older ones: -n 0")
     render.suggest(f"linea show {words.quoted(entries[0].version.revision)}")
+
+
+def _made(here: Project, name: str) -> list[Made]:
+    """Return what was made from the file of this name; nothing for an artifact or another file."""
+    from linea import values
+
+    repository, path = here.repository, Path(name)
+    if name in repository.names():
+        return []
+    digest = values.digest_file(path) if path.is_file() else None
+    return made_from(repository, shown_path(path, here.root), digest)
+
+
+def _made_lines(here: Project, screen: Screen, name: str, made: Sequence[Made]) -> Iterator[str]:
+    """Say how often a file was read, and which versions read it as it is now."""
+    from linea import values
+
+    path = Path(name)
+    count = sum(each.file is not None for each in made)
+    text = f"{render.plural(count, 'version')} read it"
+    if count < len(made):
+        text += f", {len(made) - count} more rest on these"
+    versions = len(contents(made))
+    text += f"; {versions} contents" if versions > 1 else ""
+    yield f"{screen.style(render.clean(name), 'bold')}  {text}"
+    if not path.exists():
+        yield screen.style("it is gone", "dim")
+        return
+    now = values.digest_file(path)
+    fresh = [each.version.revision for each in made if each.file and each.file.digest == now]
+    by = shortlist(fresh, 3)
+    yield screen.style(f"as it is now, read by {by}" if fresh else "as it is now, not read", "dim")
 
 
 def _limit(number: int | None, screen: Screen, all_by_default: bool) -> int | None:
@@ -132,10 +183,15 @@ def _log_lines(
     oneline: bool,
     patch: bool,
     stat: bool,
+    made: Mapping[CommitId, Made],
 ) -> Iterator[str]:
     several = len({entry.version.author for entry in entries}) > 1
     rows = [_log_row(entry, moment, named, several and not oneline, oneline) for entry in entries]
-    for text, entry in zip(render.table(screen, rows, flexible=-2), entries, strict=True):
+    for row, entry in zip(rows, entries, strict=True):
+        if made:
+            via = made[entry.version.commit].via
+            row.insert(1, Cell(f"via {via.revision}" if via else "read it", ("dim",)))
+    for text, entry in zip(render.table(screen, rows, flexible=-1), entries, strict=True):
         yield text
         if entry.version.message and not oneline:
             yield "    " + screen.style(render.clean(entry.version.message), "cyan")
@@ -159,10 +215,10 @@ def _log_row(
         row.append(Cell(render.age(version.created, moment), ("dim",)))
     if author:
         row.append(Cell(render.person(version.author, words.AUTHOR), ("blue",)))
-    tags = words.tag_text(entry.tags)
     why = render.clean(words.reasons(entry.changes))
-    row.append(Cell(why, tail=words.effect(why)))
-    row.append(Cell(" ".join(filter(None, (tags, mark))), (color if mark else "magenta",)))
+    tags = words.tag_text(entry.tags)
+    row.append(Cell(mark, (color,)))
+    row.append(Cell(f"{tags} {why}" if tags else why, tail=words.effect(why)))
     return row
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from linea.cli.render import plain
 
 if TYPE_CHECKING:
+    from linea.history.bisect import Turn
     from linea.history.blame import ColumnOrigin, LineOrigin
     from linea.history.diff import Diff
+    from linea.history.files import Made
     from linea.history.graph import Graph
     from linea.history.log import LogEntry
-    from linea.history.status import Stale
+    from linea.history.status import Stale, Status
     from linea.model import Verdict, Version
 
 
@@ -117,6 +119,24 @@ def of_stale(found: Iterable[Stale]) -> list[dict[str, Any]]:
     return [of_version(stale.version) | {"reasons": plain(stale.reasons)} for stale in found]
 
 
+def of_status(found: Status) -> dict[str, Any]:
+    return {
+        "artifacts": len(found.versions),
+        "stale": of_stale(found.stale),
+        "altered": [
+            {"path": each.path, "revision": each.version.revision} for each in found.altered
+        ],
+        "unverified": [version.revision for version in found.unverified],
+    }
+
+
+def of_made(made: Made) -> dict[str, Any]:
+    return {
+        "read": plain(made.file),
+        "via": made.via.revision if made.via is not None else None,
+    }
+
+
 def of_graph(graph: Graph) -> dict[str, Any]:
     return {
         "nodes": [
@@ -126,4 +146,21 @@ def of_graph(graph: Graph) -> dict[str, Any]:
             for node in graph.nodes
         ],
         "edges": plain(graph.edges),
+    }
+
+
+def of_turn(found: Turn) -> dict[str, Any]:
+    return {
+        "last_good": of_version(found.last_good),
+        "first_bad": of_version(found.first_bad),
+        "tested": [
+            {
+                "revision": each.version.revision,
+                "good": each.answer.good,
+                "note": each.answer.note,
+                "left": each.left,
+            }
+            for each in found.tested
+        ],
+        "unsure": [version.revision for version in found.unsure],
     }

@@ -145,11 +145,12 @@ def fit(text: str, width: int) -> str:
 
 
 def fit_around(text: str, width: int, tail: str) -> str:
-    """Cut a text to a width before its tail, if that leaves room for both."""
-    room = width - width_of(tail)
-    if not tail or width_of(text) <= width or room < width // 2:
+    """Cut a text to a width, its tail to no less than half of that."""
+    if not tail or width_of(text) <= width:
         return fit(text, width)
-    return fit(text.removesuffix(tail), room) + tail
+    head = text.removesuffix(tail)
+    kept = fit(tail, max(width // 2, width - width_of(head)))
+    return fit(head, width - width_of(kept)) + kept
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from linea.errors import LineaError, NoStoreError, NoSuchArtifactError, NoSuchVe
 from linea.model import Version
 
 if TYPE_CHECKING:
+    from linea.history.status import Surroundings
     from linea.store.repository import Repository
 
 STORE = ".linea"
@@ -31,6 +32,24 @@ def now() -> datetime:
     """Return the time; `LINEA_NOW` holds it still for tests and documentation."""
     frozen = os.environ.get("LINEA_NOW")
     return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
+
+
+def today() -> Surroundings:
+    """Return what code would run on if it ran now."""
+    import platform
+    from functools import cache
+    from importlib import metadata
+
+    from linea.history.status import Surroundings
+
+    @cache
+    def package(name: str) -> str | None:
+        try:
+            return metadata.version(name)
+        except (metadata.PackageNotFoundError, ValueError):
+            return None
+
+    return Surroundings(platform.python_version(), package, os.environ)
 
 
 def find_store(start: Path, named: str | None) -> Path:
@@ -66,26 +85,38 @@ def revision(repository: Repository, text: str) -> Version:
     except (NoSuchArtifactError, NoSuchVersionError):
         if not Path(text).exists():
             raise
-    return of_file(repository, Path(text))
+    root = repository.path.parent if repository.path else None
+    return of_file(repository, Path(text), root)
 
 
-def of_file(repository: Repository, path: Path) -> Version:
-    """Return the newest version whose value the file holds."""
+def of_file(repository: Repository, path: Path, root: Path | None = None) -> Version:
+    """Return the newest version whose value the file holds; an error names what it is nearest to."""
     from linea import values
-    from linea.history.revision import last_known_as, resolve_file
+    from linea.history.files import nearest, resolve_file
 
-    found = resolve_file(repository, values.identify(path))
+    try:
+        digests = values.identify(path)
+    except IsADirectoryError:
+        digests = []
+    found = resolve_file(repository, digests)
     if found:
         return found[0]
-    near = last_known_as(repository, str(path))
+    where = shown_path(path, root or Path.cwd())
+    near = nearest(repository, where, values.columns_of(path))
     if near:
-        names = " or ".join(version.revision for version in near[:3])
-        raise NoSuchVersionError(
-            f"{path} is in no version", hint=f"a file of this name was last known as {names}"
-        )
-    raise NoSuchVersionError(
-        f"{path} is in no version", hint="files are found by their content: see linea ls"
-    )
+        hint = "nearest: " + "; ".join(f"{each.version.revision} ({each.why})" for each in near)
+    else:
+        hint = "files are found by their content; made from a file: linea log FILE"
+    raise NoSuchVersionError(f"{path} is in no version", hint=hint)
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """Return a path as versions hold it: relative to the project where it lies in it."""
+    resolved = path.resolve()
+    try:
+        return resolved.relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return str(resolved)
 
 
 def complete_names(incomplete: str) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from linea.history.align import Unit, align, statements
+from linea.history.diff_plain import PathChange, diff_data
 from linea.history.reading import Reader
-from linea.model import Environment, Origin, Version
+from linea.model import Environment, Origin, ValueRecord, Variable, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,15 @@ def changes(repository: Reader, old: Version | None, new: Version) -> tuple[Chan
     """Say why `new` differs from `old`, then how."""
     if old is None:
         return (Change("first", _made_from(new)),)
+    modules = list(module_changes(repository, old, new))
     causes = [
         *code_changes(repository.code(old), repository.code(new), new.lines),
-        *data_changes(old, new),
+        *(change for _, found in modules for change in found),
+        *data_changes(old, new, besides=[path for path, _ in modules]),
         *upstream_changes(old, new),
         *environment_changes(old.environment, new.environment),
     ]
-    effects = value_changes(old, new)
+    effects = value_changes(old, new, repository)
     if effects and not causes:
         causes = [_chance(new)]
     if not causes and not effects:
@@ -77,10 +81,34 @@ def code_changes(old: str, new: str, lines: tuple[Origin | None, ...] = ()) -> I
             yield Change("code", text=f"without {before[line].strip()}", before=unit.text)
 
 
-def data_changes(old: Version, new: Version) -> Iterator[Change]:
-    """Yield the input files that changed, came or went."""
-    before = {file.path: file for file in old.inputs}
-    after = {file.path: file for file in new.inputs}
+def module_changes(
+    repository: Reader, old: Version, new: Version
+) -> Iterator[tuple[str, list[Change]]]:
+    """Yield the user's own modules that changed, with the statements that did."""
+    for path, before, after in changed_modules(repository, old, new):
+        lines = tuple(Origin(path, number) for number in range(1, len(after.splitlines()) + 1))
+        yield path, list(code_changes(before, after, lines))
+
+
+def changed_modules(
+    repository: Reader, old: Version, new: Version
+) -> Iterator[tuple[str, str, str]]:
+    """Yield path and both sources of the modules that changed, where both were kept."""
+    before = {file.path: file for file in old.inputs if file.path.endswith(".py")}
+    for now in new.inputs:
+        was = before.get(now.path)
+        if was is None or was.digest == now.digest:
+            continue
+        sources = repository.input(old, was), repository.input(new, now)
+        if sources[0] is not None and sources[1] is not None:
+            texts = [source.decode("utf-8", "replace") for source in sources if source is not None]
+            yield now.path, texts[0], texts[1]
+
+
+def data_changes(old: Version, new: Version, besides: Sequence[str] = ()) -> Iterator[Change]:
+    """Yield the input files that changed, came or went, but for those `besides`."""
+    before = {file.path: file for file in old.inputs if file.path not in besides}
+    after = {file.path: file for file in new.inputs if file.path not in besides}
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path), after.get(path)
         if was is None and now is not None:
@@ -113,6 +141,8 @@ def environment_changes(old: Environment, new: Environment) -> Iterator[Change]:
     after = {"python": new.python, "platform": new.platform}
     before |= {package.name: package.version for package in old.packages}
     after |= {package.name: package.version for package in new.packages}
+    before |= {f"${each.name}": _setting(each) for each in old.variables}
+    after |= {f"${each.name}": _setting(each) for each in new.variables}
     for name in sorted(before.keys() | after.keys(), key=lambda each: (each == "platform", each)):
         was, now = before.get(name), after.get(name)
         if not was and now:
@@ -123,28 +153,96 @@ def environment_changes(old: Environment, new: Environment) -> Iterator[Change]:
             yield Change("environment", f"{name} {was} → {now}", name, was, now)
 
 
-def value_changes(old: Version, new: Version) -> list[Change]:
-    """Say how the value changed, from what was recorded of both."""
+_SMALL = 4_096
+"""Bytes of plain data up to which a log reads it to say what changed in it."""
+
+
+def _setting(variable: Variable) -> str:
+    """Return a variable's value as it can be told; secrets were never kept."""
+    if not variable.kept:
+        return "(not kept)"
+    return "(not set)" if variable.value is None else repr(variable.value)
+
+
+def value_changes(old: Version, new: Version, repository: Reader | None = None) -> list[Change]:
+    """Say how the value changed, from what was recorded of both; small plain data is read."""
     if old.digest == new.digest and old.value.stable:
         return []
     was, now = old.value, new.value
     if was.kind != now.kind:
         return [Change("value", f"{was.kind} → {now.kind}", "kind", was.kind, now.kind)]
-    found = list(_column_changes(old, new)) if now.kind == "table" else []
+    special = _BY_KIND.get(now.kind)
+    found = special(old, new, repository) if special else []
+    if not found and now.kind not in _OPAQUE:
+        found = _recorded_changes(was, now)
+    texts = [str(value.summary.get("text", "")) for value in (was, now)]
+    if not found and texts[0] != texts[1]:
+        found = [Change("value", f"{texts[0]} → {texts[1]}", "text", *texts)]
+    other = {"figure": "another picture", "model": "fitted anew"}.get(now.kind, "another value")
+    return found or [Change("value", other, "digest", was.digest, now.digest)]
+
+
+_OPAQUE = ("figure", "model", "data", "object")
+"""Kinds whose size in bytes tells a person nothing."""
+
+
+def _recorded_changes(was: ValueRecord, now: ValueRecord) -> list[Change]:
     facts = [
         fact
         for fact in ("rows", "shape", "dtype", "length", "size")
         if _fact(was.summary, fact) != _fact(now.summary, fact)
     ]
-    if len(facts) > 1 or found:
+    if len(facts) > 1:
         facts = [fact for fact in facts if fact != "size"]
-    found = [*(_fact_change(fact, was.summary, now.summary) for fact in facts), *found]
+    found = [_fact_change(fact, was.summary, now.summary) for fact in facts]
     if not found and was.type != now.type:
         found = [Change("value", f"{was.type} → {now.type}", "type", was.type, now.type)]
-    texts = [str(value.summary.get("text", "")) for value in (was, now)]
-    if not found and texts[0] != texts[1]:
-        found = [Change("value", f"{texts[0]} → {texts[1]}", "text", *texts)]
-    return found or [Change("value", "another value", "digest", was.digest, now.digest)]
+    return found
+
+
+def _table_changes(old: Version, new: Version, _: Reader | None) -> list[Change]:
+    columns = list(_column_changes(old, new))
+    facts = [c for c in _recorded_changes(old.value, new.value) if c.what != "size" or not columns]
+    if columns:
+        facts = [change for change in facts if change.what == "rows"]
+    return [*facts, *columns]
+
+
+def _model_changes(old: Version, new: Version, _: Reader | None) -> list[Change]:
+    """Say which parameters changed, nested ones by their own name."""
+    was, now = old.value, new.value
+    if was.type != now.type:
+        return [Change("value", f"{was.type} → {now.type}", "type", was.type, now.type)]
+    params = diff_data(was.summary.get("params") or {}, now.summary.get("params") or {})
+    return [_path_change(change) for change in params]
+
+
+def _data_changes(old: Version, new: Version, repository: Reader | None) -> list[Change]:
+    """Say what changed in small plain data."""
+    small = all(
+        sum(part.size for part in each.value.parts) <= _SMALL and not each.value.pickled
+        for each in (old, new)
+    )
+    if repository is None or not small:
+        return []
+    from linea import values
+
+    before, after = (
+        values.decode(each.value, repository.read_part(each), trusted=False) for each in (old, new)
+    )
+    return [_path_change(change) for change in islice(diff_data(before, after), 50)]
+
+
+def _path_change(change: PathChange) -> Change:
+    before, after = change.before, change.after
+    if before is None:
+        text = f"+{change.path} {after}"
+    elif after is None:
+        text = f"−{change.path}"
+    else:
+        name = "" if change.path == "value" else f"{change.path} "
+        text = f"{name}{before} → {after}"
+    return Change("value", text, change.path, before, after)
 
 
 def _column_changes(old: Version, new: Version) -> Iterator[Change]:
@@ -227,3 +325,10 @@ def _target(unit: Unit) -> str:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return "call " + ast.dump(node.value.func)
     return type(node).__name__ if node else unit.text
+
+
+_BY_KIND: Mapping[str, Callable[[Version, Version, Reader | None], list[Change]]] = {
+    "table": _table_changes,
+    "model": _model_changes,
+    "data": _data_changes,
+}

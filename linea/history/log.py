@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice, pairwise
@@ -11,7 +11,7 @@ from itertools import chain, islice, pairwise
 from linea.history.align import align
 from linea.history.changes import Change, changes
 from linea.history.reading import Reader
-from linea.model import ArtifactName, Verdict, Version
+from linea.model import ArtifactName, CommitId, Verdict, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,22 @@ def log(
     until: datetime | None = None,
     author: str | None = None,
     start: Version | None = None,
+    only: Collection[CommitId] | None = None,
 ) -> Iterator[LogEntry]:
-    """Yield the versions of an artifact, or of all of them, newest first, as they are asked for."""
+    """Yield the versions of an artifact, or of all of them, newest first, as they are asked for.
+
+    Which can be said by time, author, the version to start from, or one by one in `only`.
+    """
     names = [name] if name is not None else list(repository.names())
     histories = [_with_previous(repository, each, start) for each in names]
     merged = heapq.merge(
         *histories, key=lambda pair: (pair[0].created, pair[0].number), reverse=True
     )
-    wanted = (pair for pair in merged if _wanted(pair[0], since, until, author))
+    wanted = (
+        pair
+        for pair in merged
+        if _wanted(pair[0], since, until, author) and (only is None or pair[0].commit in only)
+    )
     tags: dict[ArtifactName, dict[int, list[str]]] = {}
     for version, previous in islice(wanted, limit):
         if version.name not in tags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from linea.model import ArtifactName, Digest, ReadPart, Verdict, Version
+from linea.model import ArtifactName, Digest, InputFile, ReadPart, Verdict, Version
 
 
 class Reader(Protocol):
@@ -43,3 +43,9 @@ class Reader(Protocol):
 
     def known_file(self, digest: Digest) -> Version | None:
         """The version that a file of this content was written from."""
+
+    def input(self, version: Version, file: InputFile) -> bytes | None:
+        """The bytes of an input of the version, None where they weren't kept."""
+
+    def written(self, version: Version) -> Sequence[InputFile]:
+        """The files that the version's session wrote."""

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from linea.errors import LineaError, NoSuchArtifactError, NoSuchVersionError
 from linea.history.reading import Reader
-from linea.model import ArtifactName, Digest, Version
+from linea.model import ArtifactName, Version
 
 _REVISION = re.compile(r"(?P<base>[^@~^]+)(?:@(?P<at>\{[^}]*\}|[^@~^]+))?(?P<back>(?:~\d*|\^)*)\Z")
 _COMMIT = re.compile(r"[0-9a-f]{4,40}\Z")
@@ -68,30 +67,6 @@ def resolve(
         revision = revision._replace(at=str(version))
     found = _start(repository, revision, now)
     return _back(repository, found, revision.back) if revision.back else found
-
-
-def resolve_file(
-    repository: Reader, digests: Iterable[Digest], *, limit: int | None = None
-) -> list[Version]:
-    """Return the versions that a file of one of these digests holds, newest first."""
-    found: dict[str, Version] = {}
-    for digest in digests:
-        known = repository.known_file(digest)
-        matches = [*repository.by_digest(digest), *([known] if known else [])]
-        found |= {version.commit: version for version in matches}
-    ordered = sorted(found.values(), key=lambda version: version.created, reverse=True)
-    return ordered[:limit]
-
-
-def last_known_as(repository: Reader, path: str) -> list[Version]:
-    """Return the latest versions that were once saved from or written to a file of this path."""
-    name = Path(path).name
-    return [
-        tip
-        for tip in map(repository.tip, repository.names())
-        if Path(str(tip.value.summary.get("path", ""))).name == name
-        or any(Path(file.path).name == name for file in tip.written)
-    ]
 
 
 def no_such_artifact(repository: Reader, name: str) -> NoSuchArtifactError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,15 +16,25 @@ from linea.model import ArtifactName, Digest, InputFile, Version
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the code would run on today."""
+
+    python: str
+    package: Callable[[str], str | None]
+    """The version of a package that is installed; None where it isn't."""
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """One thing that moved on."""
 
     kind: str
-    """`input` (changed), `gone` (an input file), `parent` (has a newer version), `code`, or
-    `upstream` (a parent is stale itself)."""
+    """`input` (changed), `gone` (an input file), `parent` (has a newer version), `code`,
+    `environment`, or `upstream` (a parent is stale itself)."""
     text: str
     what: str
-    """The path or the parent's name."""
+    """The path, the parent's name, the package or `$VARIABLE`."""
     before: str | None = None
     after: str | None = None
 
@@ -36,19 +47,99 @@ class Stale:
     reasons: tuple[Reason, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """A file that was written from a version and isn't any more what was written."""
+
+    path: str
+    version: Version
+    """The newest version that wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a project stands."""
+
+    versions: tuple[Version, ...]
+    """The latest version of each artifact that was looked at."""
+    stale: tuple[Stale, ...]
+    altered: tuple[Altered, ...]
+    unverified: tuple[Version, ...]
+    """The versions of these that were never run again, or came out differently."""
+
+    def __bool__(self) -> bool:
+        """Whether something needs doing."""
+        return bool(self.stale)
+
+
+def survey(
+    repository: Reader,
+    root: Path,
+    digest_file: Callable[[Path], Digest],
+    names: Sequence[ArtifactName] | None = None,
+    here: Surroundings | None = None,
+) -> Status:
+    """Return how the artifacts of a project stand; see `status` for what is stale."""
+    tips = _tips(repository, names)
+    versions = [tips[name] for name in sorted(tips) if names is None or name in names]
+    verdicts = {version.commit: repository.verdict(version) for version in versions}
+    return Status(
+        versions=tuple(versions),
+        stale=tuple(_stale(repository, _Folder(root, digest_file), tips, names, here)),
+        altered=tuple(altered(repository, root, digest_file, versions)),
+        unverified=tuple(
+            version
+            for version in versions
+            if (verdict := verdicts[version.commit]) is None
+            or verdict.outcome not in ("identical", "equal")
+        ),
+    )
+
+
+def altered(
+    repository: Reader,
+    root: Path,
+    digest_file: Callable[[Path], Digest],
+    versions: Sequence[Version],
+) -> list[Altered]:
+    """Return the files that versions had written and that hold something else now."""
+    last: dict[str, tuple[Version, InputFile]] = {}
+    for version in sorted(versions, key=lambda each: (each.created, each.number)):
+        last |= {file.path: (version, file) for file in repository.written(version)}
+    found = []
+    for path, (version, file) in sorted(last.items()):
+        with suppress(OSError):
+            there = root / path
+            # A folder's size isn't its content's.
+            other = there.is_file() and there.stat().st_size != file.size
+            if other or (there.exists() and digest_file(there) != file.digest):
+                found.append(Altered(path, version))
+    return found
+
+
 def status(
     repository: Reader,
     root: Path,
     digest_file: Callable[[Path], Digest],
     names: Sequence[ArtifactName] | None = None,
+    here: Surroundings | None = None,
 ) -> list[Stale]:
     """Return what is stale, an artifact after the ones it is made from.
 
     Paths are taken from `root`, the project's folder. With `names`, only these are reported; what
-    they rest on is looked at all the same.
+    they rest on is looked at all the same. The environment is only compared where `here` tells it.
     """
-    folder = _Folder(root, digest_file)
     tips = _tips(repository, names)
+    return _stale(repository, _Folder(root, digest_file), tips, names, here)
+
+
+def _stale(
+    repository: Reader,
+    folder: _Folder,
+    tips: dict[ArtifactName, Version],
+    names: Sequence[ArtifactName] | None,
+    here: Surroundings | None,
+) -> list[Stale]:
     found: dict[ArtifactName, Stale] = {}
     for name in _parents_first(tips):
         version = tips[name]
@@ -56,6 +147,7 @@ def status(
             *_moved_inputs(version, folder),
             *_moved_parents(version, tips, found),
             *_moved_code(repository, version, folder),
+            *_moved_environment(version, here),
         ]
         if reasons:
             found[name] = Stale(version, tuple(reasons))
@@ -173,6 +265,36 @@ def _moved_parents(
         elif parent.name in stale:
             reasons.append(Reason("upstream", f"{parent.name} is stale", parent.name))
     return reasons
+
+
+def _moved_environment(version: Version, here: Surroundings | None) -> list[Reason]:
+    """Say which packages and variables are others now; what isn't there isn't compared."""
+    if here is None:
+        return []
+    moved = []
+    then = version.environment
+    if then.python and _minor(then.python) != _minor(here.python):
+        moved.append(("Python", then.python, here.python))
+    for package in then.packages:
+        now = here.package(package.name)
+        if now is not None and now != package.version:
+            moved.append((package.name, package.version, now))
+    for variable in then.variables:
+        value = here.variables.get(variable.name)
+        if variable.kept and value != variable.value:
+            moved.append((f"${variable.name}", _told(variable.value), _told(value)))
+    return [
+        Reason("environment", f"{what} is {now}, was {was}", what, was, now)
+        for what, was, now in moved
+    ]
+
+
+def _told(value: str | None) -> str:
+    return "not set" if value is None else repr(value)
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
 
 
 def _moved_code(repository: Reader, version: Version, folder: _Folder) -> list[Reason]:

@@ -6,10 +6,19 @@ turns up.
 
 from __future__ import annotations
 
-from linea.values.codec import decode, digest, encode, encode_path, export, identify
+from linea.values.codec import (
+    columns_of,
+    decode,
+    digest,
+    encode,
+    encode_path,
+    export,
+    identify,
+)
 from linea.values.digest import digest_bytes, digest_file
 
 __all__ = [
+    "columns_of",
     "decode",
     "digest",
     "digest_bytes",

@@ -224,6 +224,13 @@ def identify(path: str | Path) -> list[Digest]:
     return list(dict.fromkeys([digest_file(path), *logical(Path(path))]))
 
 
+def columns_of(path: str | Path) -> dict[str, Digest]:
+    """Return the digests of the columns of the table that a file on disk holds, by name."""
+    from linea.values import files
+
+    return files.columns_of(Path(path))
+
+
 def checked(record: ValueRecord, read: ReadPart) -> ReadPart:
     """Return `read` with every part's bytes held against the record."""
     expected = {part.path: part for part in record.parts}

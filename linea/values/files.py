@@ -212,6 +212,20 @@ def logical(path: Path) -> Iterator[Digest]:
         yield name(of_value(value))
 
 
+def columns_of(path: Path) -> dict[str, Digest]:
+    """Return the columns of the table that a file holds with their digests; none for others."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None or not path.is_file():
+        return {}
+    from linea.values.codec import encode
+
+    try:
+        found = reader(path)[-1]
+        return {column.name: column.digest for column in encode(found).record.columns}
+    except Exception:
+        return {}  # not what its name says
+
+
 def _tables(table: Any) -> list[object]:
     found: list[object] = [table]
     if (table.schema.metadata or {}).get(b"pandas"):

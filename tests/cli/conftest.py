@@ -56,6 +56,7 @@ def shell(
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LINEA_NOW", "2026-03-20T12:00:00+00:00")
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.7")
     monkeypatch.delenv("LINEA_DIR", raising=False)
     return Shell(folder, capsys)
 
@@ -83,7 +84,7 @@ def houses(shell: Shell, store: Repository) -> History:
     history = History(store)
     table = pd.DataFrame({"id": [1, 2, 3], "size_": [50, 60, 70], "price": [100, 200, 350]})
     tables = [table, table[1:], table[1:].assign(ratio=lambda t: t.price / t.size_)]
-    common: dict[str, Any] = {"name": "clean", "source": "clean.py", "packages": {"pandas": "3.1"}}
+    common: dict[str, Any] = {"name": "clean", "source": "clean.py", "packages": {"housing": "3.1"}}
     one = history.save(tables[0], code=CODE[0], inputs={"raw.csv": b"old"}, **common)
     two = history.save(
         tables[1], code=CODE[1], inputs={"raw.csv": b"old"}, author="Bo <bo@example.org>",

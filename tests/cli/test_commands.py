@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
 
-from linea.model import Verdict
+from linea import values
+from linea.model import InputFile, Verdict
 from linea.store.repository import Repository
 from tests.history.histories import START, History
 
@@ -45,31 +48,31 @@ def test_ls_of_nothing(shell: Shell, store: Repository) -> None:
 def test_log(shell: Shell, houses: History) -> None:
     """A line a version: what changed, and why."""
     assert shell("log", "clean").out == snapshot("""\
-v3  ccccccc  2 weeks ago  Ada  code clean.py:5 df["ratio"] =… ⇒ +ratio
-v2  ccccccc  2 weeks ago  Bo   code clean.py:4 df = df[df.p… ⇒ −1 rows  [good] ✓
+v3  ccccccc  2 weeks ago  Ada     code clean.py:5 df["ratio"] = df.pri… ⇒ +ratio
+v2  ccccccc  2 weeks ago  Bo   ✓  [good] code clean.py:4 df = df[df.p… ⇒ −1 rows
     cheap ones are mistakes
-v1  ccccccc  2 weeks ago  Ada  from raw.csv                             ✗
+v1  ccccccc  2 weeks ago  Ada  ✗  from raw.csv
 """)
 
 
 def test_log_of_all(shell: Shell, houses: History) -> None:
     """Without a name, all artifacts."""
     assert shell("log").out == snapshot("""\
-model@v2  ccccccc  2 weeks ago  Ada  from clean v2 →… ⇒ another value
-clean@v3  ccccccc  2 weeks ago  Ada  code clean.py:5 df["rat… ⇒ +ratio
-model@v1  ccccccc  2 weeks ago  Ada  from clean@v2
-clean@v2  ccccccc  2 weeks ago  Bo   code clean.py:4 df = d… ⇒ −1 rows  [good] ✓
+model@v2  ccccccc  2 weeks ago  Ada     from clean v2 → v3 ⇒ a 1 → 2
+clean@v3  ccccccc  2 weeks ago  Ada     code clean.py:5 df["ratio"] =… ⇒ +ratio
+model@v1  ccccccc  2 weeks ago  Ada     from clean@v2
+clean@v2  ccccccc  2 weeks ago  Bo   ✓  [good] code clean.py:4 df = d… ⇒ −1 rows
     cheap ones are mistakes
-clean@v1  ccccccc  2 weeks ago  Ada  from raw.csv                       ✗
+clean@v1  ccccccc  2 weeks ago  Ada  ✗  from raw.csv
 """)
 
 
 def test_log_oneline(shell: Shell, houses: History) -> None:
     """The shortest form."""
     assert shell("log", "--oneline", "clean").out == snapshot("""\
-v3  ccccccc  code clean.py:5 df["ratio"] = df.price / df.siz… ⇒ +ratio
-v2  ccccccc  code clean.py:4 df = df[df.price > 150] ⇒ −1 rows          [good] ✓
-v1  ccccccc  from raw.csv                                               ✗
+v3  ccccccc     code clean.py:5 df["ratio"] = df.price / df.size_ · da… ⇒ +ratio
+v2  ccccccc  ✓  [good] code clean.py:4 df = df[df.price > 150] ⇒ −1 rows
+v1  ccccccc  ✗  from raw.csv
 """)
 
 
@@ -90,7 +93,7 @@ v3  ccccccc  2 weeks ago  code clean.py:5 df["ratio"] = df.price / df.… ⇒ +r
 def test_log_graph(shell: Shell, houses: History) -> None:
     """The lineage across artifacts."""
     assert shell("log", "--graph").out == snapshot("""\
-●  model@v2  2 weeks ago  from clean v2 → v3 ⇒ another value
+●  model@v2  2 weeks ago  from clean v2 → v3 ⇒ a 1 → 2
 ├─╮
 │ ●  clean@v3  2 weeks ago  code clean.py:5 df["ratio"] = df.price / d… ⇒ +ratio
 ● │  model@v1  2 weeks ago  from clean@v2
@@ -129,7 +132,7 @@ clean@v2  2 rows × 3 columns  [good]
   why      code clean.py:4 df = df[df.price > 150] ⇒ −1 rows
   from     raw.csv (3 B)
   source   clean.py
-  env      Python 3.11.7, pandas 3.1
+  env      Python 3.11.7, housing 3.1
   verified identical 2 weeks ago
   digest   DIGEST  1.4 kB
   commit   COMMIT
@@ -267,7 +270,10 @@ def test_diff_json(shell: Shell, houses: History) -> None:
 
 def test_status(shell: Shell, houses: History) -> None:
     """Stale artifacts with the reasons; status 1."""
-    assert shell("status").out == "2 artifacts, nothing is stale\n"
+    assert shell("status").out == snapshot("""\
+2 artifacts, nothing is stale
+2 not verified
+""")
     (shell.folder / "raw.csv").write_bytes(b"newer")
     found = shell("status")
     assert found.status == 1
@@ -277,9 +283,90 @@ clean@v3
   raw.csv changed
 model@v2
   clean is stale
+2 not verified
 """)
-    assert [each["name"] for each in parsed(shell, "status")] == ["clean", "model"]
+    assert [each["name"] for each in parsed(shell, "status")["stale"]] == ["clean", "model"]
     assert shell("status", "model").status == 1
+
+
+def test_status_of_files(shell: Shell, houses: History) -> None:
+    """A file that a version wrote and that was changed since is named; that is no staleness."""
+    tip = houses.repository.tip("clean")
+    houses.repository.note_written(tip, [InputFile("out.csv", values.digest_bytes(b"mine"), 4)])
+    assert "out.csv" not in shell("status").out
+    (shell.folder / "out.csv").write_bytes(b"else")
+    found = shell("status")
+    assert (found.status, found.out) == snapshot(
+        (
+            0,
+            """\
+2 artifacts, nothing is stale
+out.csv isn't any more what clean@v3 wrote
+2 not verified
+""",
+        )
+    )
+    assert parsed(shell, "status")["altered"] == [{"path": "out.csv", "revision": "clean@v3"}]
+
+
+def test_log_of_a_file(shell: Shell, houses: History) -> None:
+    """Everything that was made from it, read straight or through another artifact."""
+    assert shell("log", "raw.csv").out == snapshot("""\
+raw.csv  3 versions read it, 2 more rest on these; 2 contents
+as it is now, read by clean@v3
+model@v2  via clean@v3  ccccccc  2 weeks ago  Ada     from clean v2 →… ⇒ a 1 → 2
+clean@v3  read it       ccccccc  2 weeks ago  Ada     code clean.py:5… ⇒ +ratio
+model@v1  via clean@v2  ccccccc  2 weeks ago  Ada     from clean@v2
+clean@v2  read it       ccccccc  2 weeks ago  Bo   ✓  [good] code cle… ⇒ −1 rows
+    cheap ones are mistakes
+clean@v1  read it       ccccccc  2 weeks ago  Ada  ✗  from raw.csv
+""")
+    found = parsed(shell, "log", "raw.csv")
+    assert [each["via"] for each in found] == ["clean@v3", None, "clean@v2", None, None]
+    (shell.folder / "raw.csv").unlink()
+    assert "it is gone" in shell("log", "raw.csv").out
+
+
+def test_log_of_a_file_of_unknown_origin(shell: Shell, houses: History) -> None:
+    """A file that no version has, and none was made from, is told what it is nearest to."""
+    houses.repository.tip("clean")
+    houses.value("clean").assign(id=[7, 8]).to_parquet("sent.parquet")
+    found = shell("log", "sent.parquet")
+    assert (found.status, found.err) == snapshot(
+        (
+            2,
+            """\
+Error: sent.parquet is in no version
+Hint: nearest: clean@v3 (3 of 4 columns are equal)
+""",
+        )
+    )
+
+
+def test_bisect(shell: Shell, houses: History) -> None:
+    """Each step, then the version where it turned and what differs there."""
+    assert shell("bisect", "clean", "--expr", "len(value) > 2").out == snapshot("""\
+clean@v1  good  3  2 versions left, about 1 step
+clean@v3  bad  2  2 versions left, about 1 step
+clean@v2  bad  2
+clean@v2 is the first bad one
+  2 weeks ago by Bo, 7037f41
+  cheap ones are mistakes
+  code   clean.py:4 df = df[df.price > 150]
+  value  −1 rows
+""")
+    found = parsed(shell, "bisect", "clean", "--expr", "len(value) > 2")
+    assert (found["last_good"]["version"], found["first_bad"]["version"]) == (1, 2)
+    assert shell("bisect", "clean").status == 2
+
+
+def test_bisect_by_command(shell: Shell, houses: History) -> None:
+    """A command gets the value as a file; its exit status is the answer."""
+    test = "import sys, pandas; sys.exit(len(pandas.read_parquet(sys.argv[1])) < 3)"
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(test)} {{}}"
+    assert "clean@v2 is the first bad one" in shell("bisect", "clean", "--run", line).out
+    found = shell("bisect", "clean", "--run", "nosuchprogram {}")
+    assert (found.status, "ended with 127" in found.err) == (2, True)
 
 
 def test_graph(shell: Shell, houses: History) -> None:

@@ -15,6 +15,7 @@ from linea.model import (
     Origin,
     Package,
     Parent,
+    Variable,
     Version,
 )
 from linea.store.repository import MemoryRepository, Repository
@@ -47,6 +48,7 @@ class History:
         packages: Mapping[str, str] | None = None,
         author: str = "Ada <ada@example.org>",
         tags: Sequence[str] = (),
+        variables: Sequence[Variable] = (),
         **fields: Any,
     ) -> Version:
         """Save a version whose code stands in `source` as it is."""
@@ -65,7 +67,10 @@ class History:
                 for path, data in (inputs or {}).items()
             ),
             environment=Environment(
-                "3.11.7", "linux", tuple(Package(n, v) for n, v in (packages or {}).items())
+                "3.11.7",
+                "linux",
+                tuple(Package(n, v) for n, v in (packages or {}).items()),
+                tuple(variables),
             ),
             result="result",
             lines=tuple(found),
@@ -74,3 +79,8 @@ class History:
         )
         self.saves += 1
         return self.repository.commit([draft])[0]
+
+    def value(self, revision: str) -> Any:
+        """The value of the latest version of an artifact."""
+        tip = self.repository.tip(revision)
+        return values.decode(tip.value, self.repository.read_part(tip))

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
+from linea import values
 from linea.cli.words import reasons
 from linea.history.log import log
-from linea.model import ArtifactName, Origin, Verdict
+from linea.model import ArtifactName, Origin, Variable, Verdict
 
 from .histories import START, History
 
@@ -65,6 +67,14 @@ CASES = [
          {"value": pd.DataFrame({"a": [1, 2]}), "code": "a"},
          {"value": pd.DataFrame({"a": [1.0, 2.0]}), "code": "b"},
          "code a.py:1 b ⇒ a: int64 → float64"),
+    Case("inside plain data", {"value": {"auc": 0.8, "n": 3}, "code": "a"}, {"value": {"auc": 0.9, "m": 1}, "code": "b"},
+         "code a.py:1 b ⇒ auc 0.8 → 0.9, −n, +m 1"),
+    Case("a model's parameter", {"value": Ridge(alpha=1.0), "code": "a"}, {"value": Ridge(alpha=2.0), "code": "b"},
+         "code a.py:1 b ⇒ alpha 1.0 → 2.0"),
+    Case("a model fitted on other data", {"value": Ridge().fit([[1]], [2]), "code": "a"},
+         {"value": Ridge().fit([[1], [2]], [2, 5]), "code": "b"}, "code a.py:1 b ⇒ fitted anew"),
+    Case("a variable of the environment", {"variables": [Variable("MODE", "a")]},
+         {"variables": [Variable("MODE", "b")]}, "env $MODE 'a' → 'b' ⇒ same value"),
 ]  # fmt: skip
 
 
@@ -93,6 +103,18 @@ def test_upstream(history: History) -> None:
     assert why(history) == "from clean v1 → v2 ⇒ 10 → 20"
     history.save(20)
     assert why(history) == "from no longer from clean ⇒ same value"
+
+
+def test_a_helper_module(history: History) -> None:
+    """A module of the user's that was imported is code: the statement that changed is told."""
+
+    def helper(source: str) -> dict[str, Any]:
+        data = source.encode()
+        return {"inputs": {"helpers.py": data}, "kept": {values.digest_bytes(data): data}}
+
+    history.save(1, **helper("def double(x):\n    return x + x\n"))
+    history.save(2, **helper("def double(x):\n    return 2 * x\n"))
+    assert why(history) == "code helpers.py:2 return 2 * x ⇒ 1 → 2"
 
 
 def test_entries(history: History) -> None:

@@ -4,10 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from linea import values
 from linea.errors import LineaError, NoSuchArtifactError, NoSuchVersionError
-from linea.history.revision import last_known_as, parse_time, resolve, resolve_file
-from linea.model import InputFile
+from linea.history.revision import parse_time, resolve
 
 from .histories import START, History
 
@@ -155,24 +153,6 @@ def test_parse_time() -> None:
     assert parse_time("an hour ago", now) == datetime(2026, 3, 5, 8, 30, tzinfo=UTC)
     assert parse_time("yesterday", now).day == 4
     assert parse_time("today", now).day == 5
-
-
-def test_file(history: History) -> None:
-    """A file is found by its content, as saved or as checked out."""
-    old = history.save("hello", "greeting")
-    history.save("bye", "greeting")
-    bytes_on_disk = values.digest_bytes(b"exported form of hello")
-    history.repository.remember_exports(old, [InputFile("g.txt", bytes_on_disk, 5)])
-    assert resolve_file(history.repository, [bytes_on_disk]) == [old]
-    assert resolve_file(history.repository, [values.digest("hello")]) == [old]
-    assert resolve_file(history.repository, [values.digest("else")]) == []
-
-
-def test_last_known_as(history: History) -> None:
-    """A file that was changed since is known by its name."""
-    history.save(1, "plain")
-    tip = history.save(2, "report", written=(InputFile("out/r.csv", values.digest(1), 1),))
-    assert last_known_as(history.repository, "elsewhere/r.csv") == [tip]
 
 
 def test_a_second_revision_may_leave_the_name_out() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from linea import values
 from linea.errors import NoSuchArtifactError
-from linea.history.status import Stale, status
-from linea.model import ArtifactName, Origin
+from linea.history.status import Stale, Surroundings, status, survey
+from linea.model import ArtifactName, InputFile, Origin, Variable, Verdict
 
 from .histories import History
 
@@ -143,3 +143,42 @@ def test_reasons_are_data(history: History, tmp_path: Path) -> None:
     assert (reason.kind, reason.what) == ("input", "x.csv")
     assert reason.before == values.digest_bytes(b"1")
     assert reason.after == values.digest_file(tmp_path / "x.csv")
+
+
+def test_environment(history: History, tmp_path: Path) -> None:
+    """Another Python, package or variable makes stale; what isn't installed here isn't compared."""
+    history.save(packages={"pandas": "2.1", "gone": "1", "same": "1"})
+    installed = {"pandas": "2.2", "same": "1"}
+    here = Surroundings("3.12.1", installed.get, {})
+    (found,) = status(history.repository, tmp_path, values.digest_file, None, here)
+    assert [(reason.kind, reason.text) for reason in found.reasons] == [
+        ("environment", "Python is 3.12.1, was 3.11.7"),
+        ("environment", "pandas is 2.2, was 2.1"),
+    ]
+    same = Surroundings("3.11.9", {"pandas": "2.1"}.get, {})
+    assert status(history.repository, tmp_path, values.digest_file, None, same) == []
+
+
+def test_variables(history: History, tmp_path: Path) -> None:
+    """A variable that was read is compared unless it wasn't kept."""
+    history.save(variables=[Variable("MODE", "fast"), Variable("TOKEN", None, kept=False)])
+    here = Surroundings("3.11.7", lambda name: None, {"TOKEN": "x"})
+    (found,) = status(history.repository, tmp_path, values.digest_file, None, here)
+    assert [reason.text for reason in found.reasons] == ["$MODE is not set, was 'fast'"]
+
+
+def test_altered_files(history: History, tmp_path: Path) -> None:
+    """Files that a version wrote are held against what stands there now; gone ones are no matter."""
+    for name, data in {"kept": b"1", "longer": b"22", "other": b"2"}.items():
+        (tmp_path / name).write_bytes(data)
+    files = [
+        InputFile(name, values.digest_bytes(b"1"), 1)
+        for name in ("kept", "longer", "other", "gone")
+    ]
+    tip = history.save(written=files[:2])
+    history.repository.note_written(tip, files[2:])
+    found = survey(history.repository, tmp_path, values.digest_file)
+    assert [each.path for each in found.altered] == ["longer", "other"]
+    assert (len(found.versions), bool(found), found.unverified) == (1, False, (tip,))
+    history.repository.set_verdict(tip, Verdict("identical", tip.created))
+    assert survey(history.repository, tmp_path, values.digest_file).unverified == ()
