@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NewType
@@ -24,8 +24,56 @@ Digest = NewType("Digest", str)
 ArtifactName = NewType("ArtifactName", str)
 """A checked artifact name (see `linea.store.refs.artifact_name`)."""
 
-ReadPart = Callable[[str], bytes]
-"""Gives the bytes of one part of a stored value by the part's path."""
+Buffer = bytes | memoryview
+"""Bytes that aren't changed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a part: where its neighbours change, it stays the same and is kept once."""
+
+    count: int
+    """How much of the value it holds: rows of a column, bytes of anything else; 0: a head."""
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A part in segments, each made or read when it is asked for; every iteration begins anew."""
+
+    segments: Callable[[], Iterator[Segment]]
+    size: int = 0
+    """About how many bytes it has."""
+    width: int = 1
+    """Bytes of one of its numbers, where it is made of numbers."""
+    label: str = ""
+    """Tells which part of the version before it goes on from, wherever that one stands."""
+    pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
+    """Gives the heads, and the segments between two counts with the count each begins at."""
+
+    def __iter__(self) -> Iterator[Segment]:
+        return self.segments()
+
+    def __bytes__(self) -> bytes:
+        return b"".join(segment.data for segment in self.segments())
+
+    def between(self, start: int, stop: int) -> Iterator[tuple[int, Segment]]:
+        """Give the heads, and the segments between two counts with the count each begins at."""
+        if self.pick is not None:
+            yield from self.pick(start, stop)
+            return
+        at = 0
+        for segment in self.segments():
+            if not segment.count or (at < stop and at + segment.count > start):
+                yield at, segment
+            at += segment.count
+
+
+Payload = bytes | Stream
+"""What a part consists of."""
+
+ReadPart = Callable[[str], Payload]
+"""Gives one part of a stored value by the part's path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +184,8 @@ class Encoded:
     """A value turned into bytes."""
 
     record: ValueRecord
-    parts: Mapping[str, bytes]
+    """Without `parts`: their sizes and digests are known once they are written."""
+    parts: Mapping[str, Payload]
     preview: Preview | None = None
 
 

@@ -118,7 +118,7 @@ def _problems(here: Project) -> tuple[list[dict[str, str]], int]:
                 for part in version.value.parts:
                     if (part.path, part.digest) in checked:
                         continue
-                    if values.digest_bytes(read(part.path)) != part.digest:
+                    if values.digest_bytes(bytes(read(part.path))) != part.digest:
                         raise DamagedStoreError(f"{part.path} is not what was stored")
                     checked.add((part.path, part.digest))
             except LineaError as error:

@@ -107,6 +107,7 @@ class Shelf:
 
     name: str | None
     kind: str | None
+    keep_parts: bool
     handles: dict[str, Saved] = dataclasses.field(default_factory=dict)
     encoded: list[Encoded] = dataclasses.field(default_factory=list)
 
@@ -122,15 +123,17 @@ class Shelf:
         from linea import values
 
         if self.kind in ("file", "folder") and isinstance(value, (str, os.PathLike)):
-            self.encoded.append(values.encode_path(Path(value)))
+            encoded = values.encode_path(Path(value))
         else:
-            self.encoded.append(values.encode(value))
+            encoded = values.encode(value)
+        # Parts are made when they are asked for, and the code may change the value until then.
+        self.encoded.append(values.settled(encoded) if self.keep_parts else encoded)
 
 
 def main(argv: list[str]) -> None:
     request = json.loads(Path(argv[1]).read_text(encoding="utf-8"))
     out = Path(request["base"], "out")
-    shelf = Shelf(request["name"], request["kind"])
+    shelf = Shelf(request["name"], request["kind"], request["keep_parts"])
     get = pinned_get(request["store"], request["parents"], shelf)
     vars(linea).update(save=shelf.save, get=get)
     file, module = set_stage(request)
@@ -307,7 +310,7 @@ def write_answer(
             parts.append({})
             for at, (path, data) in enumerate(value.parts.items()):
                 parts[-1][path] = f"{number}-{at}"
-                (out / f"{number}-{at}").write_bytes(data)
+                (out / f"{number}-{at}").write_bytes(bytes(data))
     answer = {
         "saved": [dataclasses.asdict(value.record) for value in encoded],
         "parts": parts,

@@ -36,8 +36,11 @@ class Backend(Protocol):
     def path(self) -> Path | None:
         """The folder on disk; None where there is none."""
 
-    def read(self, id: ObjectId) -> GitObject:
-        """Give an object; MissingObjectError or CorruptObjectError where that can't be."""
+    def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
+        """Give an object; MissingObjectError or CorruptObjectError where that can't be.
+
+        Not `checked`, its bytes may be others: the caller holds them against a hash of its own.
+        """
 
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there."""
@@ -88,7 +91,7 @@ class MemoryBackend:
         self._settings: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def read(self, id: ObjectId) -> GitObject:
+    def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         try:
             return self._objects[id]
         except KeyError:

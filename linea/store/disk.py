@@ -134,8 +134,8 @@ class DiskBackend:
 
     # ------------------------------------------------------------------------------- objects
 
-    def read(self, id: ObjectId) -> GitObject:
-        return self._objects.read(id)
+    def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
+        return self._objects.read(id, checked=checked)
 
     def has(self, id: ObjectId) -> bool:
         return self._objects.has(id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -34,7 +34,9 @@ from linea.model import (
 from linea.store.objects import Commit, ObjectId
 from linea.store.refs import artifact_name, part_path
 
-FORMAT = 1
+FORMAT = 2
+"""Of manifests; since 2 a part may be a tree of segments."""
+NOTES_FORMAT = 1
 
 CODE = "code.py"
 SESSION = "session.py"
@@ -82,7 +84,6 @@ def contents(draft: Draft) -> dict[str, bytes]:
     preview = draft.value.preview
     if preview is not None and preview.mime in PREVIEWS:
         files[PREVIEWS[preview.mime]] = preview.data
-    files.update({VALUE + part_path(path): data for path, data in draft.value.parts.items()})
     files.update({input_path(digest): data for digest, data in draft.kept.items()})
     return files
 
@@ -90,6 +91,17 @@ def contents(draft: Draft) -> dict[str, bytes]:
 def input_path(digest: Digest) -> str:
     """Where a kept input file lies: named by its content, whatever its path was."""
     return INPUTS + digest.replace(":", "-")
+
+
+def value_path(path: str) -> str:
+    """Where a part of the value lies in the tree."""
+    return VALUE + part_path(path)
+
+
+def form(record: ValueRecord) -> bytes:
+    """What a manifest says of a value apart from how it is stored: equal for equal values."""
+    summary = {key: value for key, value in record.summary.items() if key != "size"}
+    return dumps(_record_json(replace(record, parts=(), summary=summary)))
 
 
 def text_bytes(text: str) -> bytes:
@@ -104,7 +116,6 @@ def text(data: bytes) -> str:
 
 def manifest(draft: Draft, number: int, previous: CommitId | None) -> bytes:
     """The manifest of the version that `draft` becomes."""
-    record = draft.value.record
     return dumps(
         {
             "format": FORMAT,
@@ -123,29 +134,7 @@ def manifest(draft: Draft, number: int, previous: CommitId | None) -> bytes:
                 }
                 for each in draft.parents
             ],
-            "value": {
-                "kind": record.kind,
-                "type": record.type,
-                "digest": record.digest,
-                "codec": record.codec,
-                "parts": [
-                    {"path": each.path, "size": each.size, "digest": each.digest}
-                    for each in record.parts
-                ],
-                "columns": [
-                    {
-                        "name": each.name,
-                        "type": each.type,
-                        "digest": each.digest,
-                        "nulls": each.nulls,
-                    }
-                    for each in record.columns
-                ],
-                "summary": dict(record.summary),
-                "details": dict(record.details),
-                "pickled": record.pickled,
-                "stable": record.stable,
-            },
+            "value": _record_json(draft.value.record),
             "inputs": files_json(draft.inputs),
             "written": files_json(draft.written),
             "result": draft.result,
@@ -157,6 +146,26 @@ def manifest(draft: Draft, number: int, previous: CommitId | None) -> bytes:
             **({"git": _git_json(draft.git)} if draft.git else {}),
         }
     )
+
+
+def _record_json(record: ValueRecord) -> Json:
+    return {
+        "kind": record.kind,
+        "type": record.type,
+        "digest": record.digest,
+        "codec": record.codec,
+        "parts": [
+            {"path": each.path, "size": each.size, "digest": each.digest} for each in record.parts
+        ],
+        "columns": [
+            {"name": each.name, "type": each.type, "digest": each.digest, "nulls": each.nulls}
+            for each in record.columns
+        ],
+        "summary": dict(record.summary),
+        "details": dict(record.details),
+        "pickled": record.pickled,
+        "stable": record.stable,
+    }
 
 
 def commit(draft: Draft, number: int, previous: CommitId | None, tree: ObjectId) -> Commit:
@@ -413,7 +422,7 @@ def notes_bytes(notes: Notes) -> bytes:
     verdict = notes.verdict
     return dumps(
         {
-            "format": FORMAT,
+            "format": NOTES_FORMAT,
             "verdict": verdict
             and {
                 "outcome": verdict.outcome,

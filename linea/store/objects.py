@@ -33,6 +33,8 @@ class GitObject:
     kind: str
     """`blob`, `tree` or `commit`."""
     data: bytes
+    compressed: bool = False
+    """Whether deflating it would only burn time; it is no part of what the object is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +79,33 @@ class Batch:
         """The bytes of all objects."""
         return sum(len(item.data) for item in self.objects.values())
 
-    def add(self, kind: str, data: bytes) -> ObjectId:
+    def add(self, kind: str, data: bytes, *, compressed: bool = False) -> ObjectId:
         """Put an object into the batch."""
-        item = GitObject(kind, data)
+        item = GitObject(kind, data, compressed)
         id = object_id(item)
         self.objects.setdefault(id, item)
         return id
 
-    def add_tree(self, files: Mapping[str, ObjectId]) -> ObjectId:
-        """Put the trees that hold blobs at the paths of `files` into the batch."""
+    def add_tree(
+        self, files: Mapping[str, ObjectId], trees: Mapping[str, ObjectId] | None = None
+    ) -> ObjectId:
+        """Put the trees that hold blobs at the paths of `files` into the batch.
+
+        `trees` are trees that are there already, by the paths where they belong.
+        """
         entries: dict[str, TreeEntry] = {}
-        folders: dict[str, dict[str, ObjectId]] = {}
-        for path, id in files.items():
-            first, slash, rest = path.partition("/")
-            if slash:
-                folders.setdefault(first, {})[rest] = id
-            else:
-                entries[first] = TreeEntry(first, id, is_tree=False)
+        folders: dict[str, tuple[dict[str, ObjectId], dict[str, ObjectId]]] = {}
+        for is_tree, given in enumerate((files, trees or {})):
+            for path, id in given.items():
+                first, slash, rest = path.partition("/")
+                if slash:
+                    folders.setdefault(first, ({}, {}))[is_tree][rest] = id
+                else:
+                    entries[first] = TreeEntry(first, id, is_tree=bool(is_tree))
         for name, inside in folders.items():
             if name in entries:
                 raise ValueError(f"{name!r} can't be both a file and a folder")
-            entries[name] = TreeEntry(name, self.add_tree(inside), is_tree=True)
+            entries[name] = TreeEntry(name, self.add_tree(*inside), is_tree=True)
         return self.add("tree", tree_bytes(entries.values()))
 
 
@@ -269,7 +277,7 @@ def _entry_bytes(item: GitObject) -> Iterator[bytes]:
         head.append(size & 127)
         size >>= 7
     yield bytes(head)
-    if len(item.data) < _STORED_FROM:
+    if len(item.data) < _STORED_FROM and not item.compressed:
         yield zlib.compress(item.data, 1)
     else:
         yield from _stored(item.data)

@@ -32,7 +32,7 @@ class ObjectFolder:
         self._unreadable: dict[str, str] = {}
         self._listed: dict[Path, int] = {}
 
-    def read(self, id: ObjectId) -> GitObject:
+    def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         """Give an object, its bytes checked against its id, from wherever it is whole."""
         raw, damage = bytes.fromhex(id), None
         for place in self._places(id, raw):
@@ -43,7 +43,7 @@ class ObjectFolder:
             except (ValueError, OSError) as error:
                 damage = str(error)
                 continue
-            if object_id(found) == id:
+            if not checked or object_id(found) == id:
                 return found
             damage = "its bytes have another id"
         if damage is None and self._unreadable:
@@ -231,6 +231,9 @@ class Pack:
     def _inflated(self, offset: int, size: int, head: bytes) -> bytes:
         bound = size + (size >> 10) + 64
         raw = head if bound <= len(head) else self._bytes(offset, bound)
+        stored = _stored(raw, size)
+        if stored is not None:
+            return stored
         try:
             # A size that lies must not allocate what the file can't hold.
             data = zlib.decompress(raw, bufsize=min(size, 1100 * len(raw)) + 1)
@@ -252,6 +255,27 @@ class Pack:
             pieces.append(piece)
             offset, left = offset + len(piece), left - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _stored(raw: bytes, size: int) -> bytes | None:
+    """What a zlib stream of stored blocks holds; None where it is no such stream, or is damaged.
+
+    Several times faster than zlib. Its checksum isn't looked at: the object's id is checked.
+    """
+    if raw[:2] != b"\x78\x01":
+        return None
+    view, at, left = memoryview(raw), 2, size
+    pieces = []
+    while at + 5 <= len(raw):
+        last, length, inverse = struct.unpack_from("<BHH", raw, at)
+        at += 5
+        if last > 1 or length ^ inverse != 0xFFFF or length > left or at + length > len(raw):
+            return None
+        pieces.append(view[at : at + length])
+        at, left = at + length, left - length
+        if last:
+            return b"".join(pieces) if not left else None
+    return None
 
 
 def _read_loose(path: str) -> GitObject:

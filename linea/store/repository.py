@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from linea.errors import (
     DamagedStoreError,
     NameNotAllowedError,
+    NewerStoreError,
     NoSuchArtifactError,
     NoSuchVersionError,
     StoreError,
@@ -23,6 +24,7 @@ from linea.model import (
     CommitId,
     Digest,
     Draft,
+    Encoded,
     Environment,
     InputFile,
     Minimal,
@@ -31,7 +33,7 @@ from linea.model import (
     Verdict,
     Version,
 )
-from linea.store import index, layout, notes, refs
+from linea.store import chunks, index, layout, notes, parts, refs
 from linea.store.backend import (
     Backend,
     CorruptObjectError,
@@ -52,6 +54,18 @@ from linea.store.objects import (
 )
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A draft whose value is written or about to be."""
+
+    draft: Draft
+    files: Mapping[str, ObjectId]
+    trees: Mapping[str, ObjectId]
+    waiting: Mapping[ObjectId, GitObject]
+    """Objects that go in with the commit."""
+
 
 _EARLY_FROM = 64 * 1024
 _ATTEMPTS = 10_000
@@ -86,6 +100,11 @@ def _parsed_tree(data: bytes, what: str) -> dict[str, TreeEntry]:
 
 def _joined(known: Sequence[InputFile], more: Sequence[InputFile]) -> tuple[InputFile, ...]:
     return tuple(dict.fromkeys((*known, *more)))
+
+
+def _expected(value: Encoded) -> int:
+    """About how many bytes a value takes."""
+    return sum(len(p) if isinstance(p, bytes) else p.size for p in value.parts.values())
 
 
 def _row(version: Version) -> index.Row:
@@ -166,19 +185,12 @@ class Repository:
         """Save `drafts` as the next versions of their artifacts; all become visible together."""
         for draft in drafts:
             self._check(draft)
-        blobs = Batch()
-        files = [
-            {path: blobs.add("blob", data) for path, data in layout.contents(draft).items()}
-            for draft in drafts
-        ]
-        if blobs.size > _EARLY_FROM:
-            # Before the lock is taken: others needn't wait for a large value to be written.
-            self._backend.write(blobs.objects)
-            blobs = Batch()
+        made = [self._made(draft) for draft in drafts]
+        waiting = {id: item for each in made for id, item in each.waiting.items()}
 
         def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
-            batch.objects.update(blobs.objects)
-            return self._saved(batch, drafts, files)
+            batch.objects.update(waiting)
+            return self._saved(batch, made)
 
         reason = "save " + ", ".join(draft.name for draft in drafts)
         return [self._version(id) for id in self._write(save, reason)]
@@ -190,8 +202,6 @@ class Repository:
             refs.tag_name(tag)
         if draft.created.tzinfo is None:
             raise ValueError("a draft's `created` must know its time zone")
-        missing = {part.path for part in draft.value.record.parts} ^ set(draft.value.parts)
-        assert not missing, f"the record and the parts of {draft.name} differ in {missing}"
         for parent in draft.parents:
             if not self._backend.has(ObjectId(parent.commit)):
                 raise NoSuchVersionError(
@@ -200,21 +210,62 @@ class Repository:
                     hint=f"fetch it first, or load {parent.name} from this store",
                 )
 
-    def _saved(
-        self, batch: Batch, drafts: Sequence[Draft], files: Sequence[Mapping[str, ObjectId]]
-    ) -> tuple[list[RefChange], list[CommitId]]:
-        """Put the commits of `drafts` into `batch`."""
+    def _made(self, draft: Draft) -> _Made:
+        """Write the files of a version that don't depend on its number.
+
+        Large ones are written before the lock is taken: others needn't wait for them. An
+        unchanged value isn't even encoded: the version gets the tree that the one before has.
+        """
+        before = self._before(draft.name)
+        record = draft.value.record
+        if before is not None and layout.form(before.value) == layout.form(record):
+            sink, known = parts.Sink(self._backend, 0), before.value.parts
+            trees = {}
+            value = self._tree(before.commit, before.revision).get(layout.VALUE.rstrip("/"))
+            if value is not None:
+                trees = {value.name: value.id}
+            written = parts.Written(known, {}, trees)
+        else:
+            sink = parts.Sink(self._backend, _expected(draft.value))
+            written = parts.write(sink, draft.value.parts, self._shareable(before))
+        files = {path: sink.add(data) for path, data in layout.contents(draft).items()}
+        if sink.batch.size > _EARLY_FROM:
+            sink.flush()
+        draft = replace(
+            draft, value=replace(draft.value, record=replace(record, parts=written.parts))
+        )
+        return _Made(draft, {**files, **written.files}, written.trees, sink.batch.objects)
+
+    def _before(self, name: ArtifactName) -> Version | None:
+        """The newest version of an artifact, where it is whole: one to share with."""
+        id = self._backend.ref(refs.artifact_ref(name))
+        if id is None:
+            return None
+        try:
+            return self._version(CommitId(id))
+        except (DamagedStoreError, NewerStoreError):
+            return None
+
+    def _shareable(self, before: Version | None) -> chunks.Known:
+        if before is not None:
+            with contextlib.suppress(DamagedStoreError):
+                return self._value_tree(before).known(before.value, self._backend.has)
+        return chunks.Known(lambda id: b"", lambda id: False)
+
+    def _saved(self, batch: Batch, made: Sequence[_Made]) -> tuple[list[RefChange], list[CommitId]]:
+        """Put the commits of drafts into `batch`."""
         tips: dict[str, Entry] = {}
         changes: dict[str, RefChange] = {}
         ids = []
-        for draft, blobs in zip(drafts, files, strict=True):
+        for each in made:
+            draft = each.draft
             ref = refs.artifact_ref(draft.name)
             if ref not in changes:
                 changes.update(self._begun(batch, draft.name, tips))
             tip = tips.get(draft.name)
             number, previous = (tip.number + 1, tip.commit) if tip else (1, None)
             manifest = batch.add("blob", layout.manifest(draft, number, previous))
-            tree = batch.add_tree({**blobs, layout.MANIFEST: manifest})
+            tree = batch.add_tree({**each.files, layout.MANIFEST: manifest}, each.trees)
             said = layout.commit(draft, number, previous, tree)
             id = batch.add("commit", commit_bytes(said))
             tips[draft.name] = layout.entry(id, said)
@@ -374,30 +425,17 @@ class Repository:
         return None
 
     def read_part(self, version: Version) -> ReadPart:
-        """A function that gives the bytes of one part of the value."""
-        trees: dict[tuple[str, ...], dict[str, TreeEntry]] = {
-            (): self._tree(version.commit, version.revision)
-        }
+        """A function that gives one part of the value."""
+        return self._value_tree(version).part
 
-        def folder(path: tuple[str, ...]) -> dict[str, TreeEntry]:
-            if path not in trees:
-                entry = folder(path[:-1]).get(path[-1])
-                if entry is None or not entry.is_tree:
-                    return {}
-                data = self._read(entry.id, version.revision).data
-                trees[path] = _parsed_tree(data, version.revision)
-            return trees[path]
+    def _value_tree(self, version: Version) -> parts.ValueTree:
+        what = version.revision
+        root = self._commit(version.commit, what).tree
 
-        def read(path: str) -> bytes:
-            *above, last = (layout.VALUE + refs.part_path(path)).split("/")
-            entry = folder(tuple(above)).get(last)
-            if entry is None:
-                raise DamagedStoreError(
-                    f"{version.revision} has no part {path!r} in the store", hint=_FSCK
-                )
-            return self._blob(entry.id, f"part {path!r} of {version.revision}")
+        def read(id: ObjectId, *, checked: bool = True) -> bytes:
+            return self._blob(id, f"the value of {what}", checked=checked)
 
-        return read
+        return parts.ValueTree(root, read, what)
 
     def input(self, version: Version, file: InputFile) -> bytes | None:
         """The bytes of an input of the version; None where only its digest was kept."""
@@ -750,13 +788,13 @@ class Repository:
     def _json(self, version: Version, path: str) -> dict[str, Any]:
         return layout.loads(self._file(version, path), f"{path} of {version.revision}")
 
-    def _blob(self, id: ObjectId, what: str) -> bytes:
-        return self._read(id, what).data
+    def _blob(self, id: ObjectId, what: str, *, checked: bool = True) -> bytes:
+        return self._read(id, what, checked=checked).data
 
-    def _read(self, id: ObjectId, what: str) -> GitObject:
+    def _read(self, id: ObjectId, what: str, *, checked: bool = True) -> GitObject:
         # As in `_damage_named`, which takes longer than reading a small object.
         try:
-            return self._backend.read(id)
+            return self._backend.read(id, checked=checked)
         except (MissingObjectError, CorruptObjectError) as error:
             raise _damaged(what, error) from error
 

@@ -16,6 +16,7 @@ from linea.values.codec import (
     identify,
 )
 from linea.values.digest import digest_bytes, digest_file
+from linea.values.parts import settled
 
 __all__ = [
     "columns_of",
@@ -27,4 +28,5 @@ __all__ = [
     "encode_path",
     "export",
     "identify",
+    "settled",
 ]

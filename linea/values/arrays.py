@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import xxhash
 
-from linea.errors import UnstorableError
-from linea.model import Encoded, ReadPart, ValueRecord
+from linea.errors import DamagedStoreError, UnstorableError
+from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec, plain
 from linea.values.digest import Of, join, number, text_bytes
+from linea.values.parts import WHOLE, Parts, byte_stream
 from linea.values.preview import text_preview
 
 BLOCK = 1 << 18
@@ -148,6 +151,65 @@ def to_npy(array: np.ndarray[Any, Any]) -> bytes:
     return out.getvalue()
 
 
+def npy(array: np.ndarray[Any, Any]) -> Payload:
+    """Return an array that holds no objects as an npy part, in segments where it is large."""
+    if array.nbytes <= WHOLE:
+        return to_npy(array)
+    head = io.BytesIO()
+    described = np.lib.format.header_data_from_array_1_0(array)
+    try:
+        np.lib.format.write_array_header_1_0(head, described)
+    except ValueError:
+        return to_npy(array)  # a description that is long or not plain
+    flat = array.T if described["fortran_order"] else array
+    width = array.dtype.itemsize if array.dtype.kind != "c" else array.dtype.itemsize // 2
+    return byte_stream(
+        lambda: _blocks(flat), array.nbytes, width=width, label="npy", head=head.getvalue()
+    )
+
+
+def _blocks(array: np.ndarray[Any, Any]) -> Iterator[Any]:
+    """Yield an array's bytes in C order, a copy of some rows at a time where it isn't in order."""
+    if array.flags.c_contiguous:
+        yield array.reshape(-1).view(np.uint8).data
+        return
+    if array.ndim > 1 and array[0].nbytes > COPIED:
+        for row in array:
+            yield from _blocks(row)
+        return
+    rows = max(1, COPIED // max(1, array[0].nbytes))
+    for start in range(0, len(array), rows):
+        yield np.ascontiguousarray(array[start : start + rows]).reshape(-1).view(np.uint8).data
+
+
+COPIED = 4 << 20
+
+
+def from_pieces(pieces: Iterator[Buffer]) -> Any:
+    """Return the array of an npy part that comes in pieces, in memory of its own."""
+    first = next(pieces)
+    head = io.BytesIO(first)
+    version = np.lib.format.read_magic(head)
+    if version != (1, 0):
+        return from_npy(b"".join([first, *pieces]))
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
+    if dtype.hasobject:
+        raise DamagedStoreError("an array of plain values says that it holds objects")
+    data = np.empty(shape[::-1] if fortran else shape, dtype)
+    flat = (
+        data.reshape(-1).view(np.uint8) if data.size and dtype.itemsize else np.empty(0, np.uint8)
+    )
+    at = 0
+    for piece in chain([first[head.tell() :]], pieces):
+        if at + len(piece) > len(flat):
+            raise DamagedStoreError("an array has more bytes than its shape")
+        flat[at : at + len(piece)] = np.frombuffer(piece, np.uint8) if piece else 0
+        at += len(piece)
+    if at != len(flat):
+        raise DamagedStoreError("an array has fewer bytes than its shape")
+    return data.T if fortran else data
+
+
 def from_npy(data: bytes) -> Any:
     """Return the array of npy bytes; nothing is unpickled."""
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
@@ -178,20 +240,29 @@ class ArrayCodec:
 
     def encode(self, value: Any) -> Encoded:
         masked = np.ma.isMaskedArray(value)
-        details: dict[str, Any] = {"masked": True, "hard": bool(value.hardmask)} if masked else {}
+        details: dict[str, Any] = (
+            {
+                "masked": True,
+                "hard": bool(value.hardmask),
+                "bare": np.ma.getmask(value) is np.ma.nomask,
+            }
+            if masked
+            else {}
+        )
         data = value.data if masked else np.asarray(value)
         pickled = False
         if data.dtype.hasobject or data.dtype.kind == "T" or not _npy_exact(data.dtype):
             parts, pickled = _object_parts(data, details)
         else:
-            parts = {"value.npy": to_npy(data)}
+            parts = {"value.npy": npy(data)}
+            details["layout"] = [data.dtype.str, "F" if data.flags.fnc else "C"]
         if masked:
             if pickled or data.dtype.hasobject:
                 from linea.values.objects import PICKLE
 
                 return PICKLE.encode(value)
             parts["mask.npy"] = (
-                to_npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
+                npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
             )
             parts["fill.npy"] = to_npy(np.asarray(value.fill_value))
         return codec.build(
@@ -206,12 +277,12 @@ class ArrayCodec:
             preview=text_preview(_safe_picture(value)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         details = record.details
         if "objects" in details:
             data = _object_array(record, read)
         else:
-            data = from_npy(read("value.npy"))
+            data = from_pieces(read.pieces("value.npy"))
         if not details.get("masked"):
             return data
         mask = read("mask.npy")
@@ -224,7 +295,7 @@ class ArrayCodec:
         )
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         if format == "csv":
             out = io.StringIO()
@@ -252,7 +323,7 @@ def _npy_exact(dtype: np.dtype[Any]) -> bool:
     return np.lib.format.descr_to_dtype(spelled) == dtype and not dtype.metadata
 
 
-def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes], bool]:
+def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, Payload], bool]:
     items = data.ravel().tolist() if data.dtype.names is None else None
     if items is not None and data.dtype == object:
         details |= {"objects": "json", "shape": list(data.shape), "fortran": bool(data.flags.fnc)}
@@ -273,7 +344,7 @@ def _object_parts(data: Any, details: dict[str, Any]) -> tuple[dict[str, bytes],
     }, True
 
 
-def _object_array(record: ValueRecord, read: ReadPart) -> Any:
+def _object_array(record: ValueRecord, read: Parts) -> Any:
     details = record.details
     if details["objects"] == "pickle":
         from linea.values.objects import unpickle
@@ -330,7 +401,7 @@ class SparseCodec:
             value,
             kind="array",
             codec="sparse",
-            parts={f"{member}.npy": to_npy(array) for member, array in members.items()},
+            parts={f"{member}.npy": npy(array) for member, array in members.items()},
             text=f"sparse {value.dtype} {value.format} {shape}, {value.nnz:,} stored",
             summary={
                 "shape": list(value.shape),
@@ -343,11 +414,12 @@ class SparseCodec:
                 "shape": list(value.shape),
                 "members": list(members),
                 "format": value.format,
+                "dtypes": [array.dtype.str for array in members.values()],
             },
             preview=text_preview(str(value)[:4000]),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         import scipy.sparse
 
         details = record.details
@@ -355,7 +427,9 @@ class SparseCodec:
             raise UnstorableError(f"scipy has no sparse class {details['class']!r}")
         kind = getattr(scipy.sparse, details["class"])
         shape = tuple(details["shape"])
-        arrays = {member: from_npy(read(f"{member}.npy")) for member in details["members"]}
+        arrays = {
+            member: from_pieces(read.pieces(f"{member}.npy")) for member in details["members"]
+        }
         if details["format"] in MEMBERS:
             value = kind(tuple(arrays.values()), shape=shape)
             for member, array in arrays.items():
@@ -371,7 +445,7 @@ class SparseCodec:
         return value if details["format"] == "coo" else kind(value)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         import scipy.sparse
 

@@ -16,23 +16,22 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from linea.errors import (
-    DamagedStoreError,
     LineaError,
     NewerStoreError,
     UnstorableError,
     UntrustedError,
 )
-from linea.model import Digest, Encoded, Part, Preview, ReadPart, ValueRecord
+from linea.model import Digest, Encoded, Payload, Preview, ReadPart, ValueRecord
 from linea.values.digest import (
     Of,
     class_name,
-    digest_bytes,
     digest_file,
     finish,
     name,
     of_value,
     refusal,
 )
+from linea.values.parts import Parts, payload
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -51,11 +50,11 @@ class Codec(Protocol):
     def encode(self, value: Any) -> Encoded:
         """Return the value's bytes and what the manifest says of it."""
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         """Return the value again."""
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         """Return the value as the files that other programs read."""
 
@@ -194,7 +193,7 @@ def decode(record: ValueRecord, read: ReadPart, *, trusted: bool = True) -> obje
             f"reading this {record.type} would run code that came with it",
             hint="trust its author with `linea trust`, or re-run its code instead",
         )
-    return load(record.codec).decode(record, checked(record, read))
+    return load(record.codec).decode(record, Parts(record, read))
 
 
 def export(
@@ -214,7 +213,7 @@ def export(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return load(record.codec).export(record, checked(record, read), stem, format)
+        return load(record.codec).export(record, Parts(record, read), stem, format)
 
 
 def identify(path: str | Path) -> list[Digest]:
@@ -229,24 +228,6 @@ def columns_of(path: str | Path) -> dict[str, Digest]:
     from linea.values import files
 
     return files.columns_of(Path(path))
-
-
-def checked(record: ValueRecord, read: ReadPart) -> ReadPart:
-    """Return `read` with every part's bytes held against the record."""
-    expected = {part.path: part for part in record.parts}
-
-    def read_checked(path: str) -> bytes:
-        part = expected.get(path)
-        if part is None:
-            raise DamagedStoreError(f"the value has no part {path!r}")
-        data = read(path)
-        if len(data) != part.size or digest_bytes(data) != part.digest:
-            raise DamagedStoreError(
-                f"part {path!r} of the value isn't what was stored", hint="run `linea fsck`"
-            )
-        return data
-
-    return read_checked
 
 
 def _refuse(value: object) -> None:
@@ -348,7 +329,7 @@ def build(
     *,
     kind: str,
     codec: str,
-    parts: Mapping[str, bytes],
+    parts: Mapping[str, Payload],
     text: str,
     summary: Mapping[str, Any] | None = None,
     digest: bytes | None = None,
@@ -357,16 +338,16 @@ def build(
 ) -> Encoded:
     """Return the Encoded of a value from its parts and what is to be said of it."""
     raw = of_value(value) if digest is None else digest
+    size = sum(len(part) if isinstance(part, bytes) else part.size for part in parts.values())
     record = ValueRecord(
         kind=kind,
         type=public_name(type(value)),
         digest=name(raw),
         codec=codec,
-        parts=tuple(Part(path, len(data), digest_bytes(data)) for path, data in parts.items()),
-        summary={**(summary or {}), "size": sum(map(len, parts.values())), "text": text},
+        summary={**(summary or {}), "size": size, "text": text},
         **fields,
     )
-    return Encoded(record, dict(parts), preview)
+    return Encoded(record, {path: payload(part) for path, part in parts.items()}, preview)
 
 
 def public_name(kind: type) -> str:
@@ -384,7 +365,6 @@ __all__ = [
     "CODECS",
     "Codec",
     "build",
-    "checked",
     "codec_name",
     "decode",
     "digest",

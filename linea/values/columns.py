@@ -191,14 +191,14 @@ class Column:
             return
         for start in range(0, len(values), ROWS):
             block = np.ascontiguousarray(values[start : start + ROWS])
-            feed(self.data, _zeroed(block, valid[start : start + ROWS]))
+            feed(self.data, zeroed(block, valid[start : start + ROWS]))
 
     def _texts(self, array: pa.Array) -> None:
         valid = self._validity(array)
-        offsets, data = _offsets(array)
-        if valid is not None and _hidden(offsets, valid):
+        offsets, data = text_offsets(array)
+        if valid is not None and hidden(offsets, valid):
             empty: str | bytes = "" if self.type == pa.large_string() else b""
-            offsets, data = _offsets(pc.fill_null(array, pa.scalar(empty, array.type)))
+            offsets, data = text_offsets(pc.fill_null(array, pa.scalar(empty, array.type)))
         lengths = np.empty(min(ROWS, len(array)), dtype=offsets.dtype)
         for start in range(0, len(array), ROWS):
             piece = offsets[start : start + ROWS + 1]
@@ -329,7 +329,7 @@ def bits(buffer: pa.Buffer, offset: int, count: int) -> np.ndarray[Any, Any]:
     return np.unpackbits(raw, bitorder="little")[offset - first * 8 :][:count]
 
 
-def _zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return a copy with zeros where `valid` is 0, whatever bits were there."""
     width = values.dtype.itemsize
     if width in (1, 2, 4, 8):
@@ -340,7 +340,7 @@ def _zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.nda
     return copy
 
 
-def _offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
+def text_offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
     """Return the offsets of a text array's rows, and the bytes that they point into."""
     _, offsets, data = array.buffers()
     wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
@@ -350,7 +350,7 @@ def _offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
     return whole[array.offset : array.offset + len(array) + 1], data
 
 
-def _hidden(offsets: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bool:
+def hidden(offsets: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bool:
     """Say whether null rows have bytes, which don't count."""
     return bool(((offsets[1:] != offsets[:-1]) & (valid == 0)).any())
 

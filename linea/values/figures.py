@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from linea.errors import UnstorableError
-from linea.model import Encoded, Preview, ReadPart, ValueRecord
+from linea.model import Encoded, Preview, ValueRecord
 from linea.values import codec, objects, plain
 from linea.values.arrays import ndarray_hash
 from linea.values.digest import Of, class_name, finish, join, text_bytes
 from linea.values.objects import unpickle
+from linea.values.parts import Parts
 from linea.values.preview import count, text_preview
 
 DPI = 100
@@ -301,11 +302,11 @@ class FigureCodec:
             preview=Preview("image/png", png),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         return unpickle(read("figure.pkl"), record)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         if format == "pkl":
             return {f"{stem}.pkl": read("figure.pkl")}
@@ -362,7 +363,7 @@ class ImageCodec:
             preview=Preview("image/png", _png(preview)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         from PIL import Image
 
         details = record.details
@@ -388,7 +389,7 @@ class ImageCodec:
         return image
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         from PIL import Image
 
@@ -441,7 +442,7 @@ class ChartCodec:
             preview=text_preview(json.dumps(spec, indent=1)[:4000]),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         text = read("chart.json").decode()
         if record.details["library"] == "plotly":
             import plotly.io
@@ -452,7 +453,7 @@ class ChartCodec:
         return altair.Chart.from_json(text)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         return {f"{stem}.json": read("chart.json")}
 

@@ -12,9 +12,10 @@ from typing import Any
 import xxhash
 
 from linea.errors import UnstorableError
-from linea.model import Digest, Encoded, Preview, ReadPart, ValueRecord
+from linea.model import Digest, Encoded, Preview, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, finish, folder_digest, name, of_value
+from linea.values.parts import Parts
 from linea.values.preview import count, text_preview
 
 PICTURE_LIMIT = 1_000_000
@@ -162,11 +163,11 @@ class FileCodec:
     def encode(self, value: Any) -> Encoded:
         return encode_path(Path(value))
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         return read("content")
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         return {safe(record.details["name"]): read("content")}
 
@@ -180,11 +181,11 @@ class FolderCodec:
     def encode(self, value: Any) -> Encoded:
         return encode_path(Path(value))
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         return {entry["name"]: read(entry["part"]) for entry in record.details["files"]}
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         label = safe(record.details["name"])
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from linea.values.arrays import ndarray_hash
 from linea.values.columns import ROWS, Column, column_hash, masked_column_hash, numpy_column_hash
 from linea.values.digest import Of, finish, join, number, text_bytes
 from linea.values.ipc import chunked, one
+from linea.values.packing import Source, source, whole
 from linea.values.tables import label_bytes, series_hash, table_hash
 
 
@@ -92,29 +94,29 @@ def array_hash(array: Any, of: Of) -> bytes:
         return _numpy_hash(array.to_dense(), of)
     if isinstance(getattr(array, "_mask", None), np.ndarray):
         return masked_column_hash(array._data, ~array._mask)
-    arrow = as_arrow(array)
-    if arrow is None:
+    found = array_source(array)
+    if found is None:
         return join("objects", number(len(array)), text_bytes(str(dtype)), of(list(array)))
-    return column_hash(arrow.type, chunked(arrow).chunks, of)
+    return column_hash(found.type, found.chunks(), of)
 
 
 def _numpy_hash(values: np.ndarray[Any, Any], of: Of) -> bytes:
     if values.dtype.kind in "iufb" and values.dtype.itemsize <= 8:
         return numpy_column_hash(values)
-    arrow = as_arrow(values)
-    if arrow is not None:
-        return column_hash(arrow.type, chunked(arrow).chunks, of)
+    found = array_source(values)
+    if found is not None:
+        return column_hash(found.type, found.chunks(), of)
     if values.dtype.hasobject:
         return join("objects", number(len(values)), of(values.tolist()))
     return join("numpy-column", ndarray_hash(values, of))
 
 
 def _categorical_hash(array: Any, of: Of) -> bytes:
-    categories = as_arrow(bare(array.categories.array))
+    categories = array_source(bare(array.categories.array))
     if categories is None:
         return _numpy_hash(np.asarray(array, dtype=object), of)
     codes = np.asarray(array.codes)
-    dictionary = one(chunked(categories))
+    dictionary = one(whole(categories))
     column = Column(dictionary.type, of)
     for start in range(0, len(codes), ROWS):
         block = codes[start : start + ROWS]
@@ -122,19 +124,59 @@ def _categorical_hash(array: Any, of: Of) -> bytes:
     return column.finish()
 
 
-def as_arrow(array: Any) -> Any:
-    """Return a pandas or numpy array as Arrow with the same values, or None."""
+CONVERTED = 1 << 18
+"""Rows made into Arrow at a time, where that takes a copy."""
+
+
+def array_source(array: Any) -> Source | None:
+    """Return a pandas or numpy array as an Arrow column with the same values, or None."""
     if isinstance(array, np.ndarray):
-        if array.dtype.hasobject:
-            return plain_objects(array)[0]
-        if array.dtype.kind not in "iufbmM" or array.dtype.itemsize > 8:
-            return None
+        return _numpy_source(array)
     try:
-        return (
-            pa.array(array, from_pandas=False) if isinstance(array, np.ndarray) else pa.array(array)
-        )
+        stored = getattr(array, "_pa_array", None)
+        if isinstance(stored, pa.ChunkedArray | pa.Array):
+            return source(stored)
+        type = pa.array(array[:0]).type
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         return None
+    return _converted(array, type, lambda rows: pa.array(rows, type=type), int(array.nbytes))
+
+
+def _numpy_source(values: np.ndarray[Any, Any]) -> Source | None:
+    dtype = values.dtype
+    if dtype.hasobject:
+        found = plain_objects(values)[0]
+        return None if found is None else source(found)
+    if dtype.kind not in "iufbmM" or dtype.itemsize > 8:
+        return None
+    try:
+        type = pa.array(values[:0], from_pandas=False).type
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        return None
+    native = values.astype(dtype.newbyteorder("="), copy=False)
+    if dtype.kind in "iuf" and native.flags.c_contiguous:
+        return source(pa.array(native, from_pandas=False))
+    return _converted(
+        native, type, lambda rows: pa.array(rows, from_pandas=False), int(values.nbytes)
+    )
+
+
+def _converted(
+    array: Any, type: pa.DataType, convert: Callable[[Any], Any], size: int
+) -> Source | None:
+    """Return an array whose Arrow form is made some rows at a time."""
+
+    def chunks() -> Iterator[pa.Array]:
+        for start in range(0, len(array), CONVERTED):
+            found = convert(array[start : start + CONVERTED])
+            for chunk in chunked(found).chunks:
+                yield chunk if chunk.type == type else chunk.cast(type)
+
+    try:
+        first = next(chunks(), None)
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        return None
+    return Source(type, len(array), size if first is not None else 0, chunks)
 
 
 ARROW_OF = {

@@ -9,20 +9,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from linea.model import ReadPart, ValueRecord
+from linea.model import Payload, ValueRecord
 from linea.values import plain
-from linea.values.arrays import from_npy, to_npy
-from linea.values.digest import class_name
-from linea.values.frame_hash import as_arrow, bare, plain_objects
-from linea.values.ipc import chunked, from_ipc, pack, to_ipc, unpack
+from linea.values.arrays import from_npy, npy
+from linea.values.columns import bits
+from linea.values.digest import Walk, class_name, finish
+from linea.values.frame_hash import array_source, bare, plain_objects
+from linea.values.ipc import from_ipc, pack, unpack
 from linea.values.objects import pickle, unpickle
+from linea.values.packing import Source, source
+from linea.values.parts import Parts
 
 
 class Pack:
     """The parts and the form of a pandas value in the making."""
 
     def __init__(self) -> None:
-        self.parts: dict[str, bytes] = {}
+        self.parts: dict[str, Payload] = {}
         self.pickled = False
 
     def value(self, value: object, path: str) -> Any:
@@ -44,23 +47,29 @@ class Pack:
                 self.index(level.rename(None), f"{path}-level{i}")
                 for i, level in enumerate(index.levels)
             ]
-            codes = [chunked(pa.array(np.asarray(code))) for code in index.codes]
-            self.parts[f"{path}-codes.arrow"] = to_ipc(codes)
-            return {"levels": levels, "names": names}
-        form: dict[str, Any] = {"names": names, "column": self.columns([bare(index.array)], path)}
+            codes = [source(pa.array(np.asarray(code))) for code in index.codes]
+            self.parts |= pack(codes, f"{path}-codes", [f"{path}:{n}" for n in range(len(codes))])
+            return {"levels": levels, "names": names, "print": print_of(index)}
+        column = self.columns([bare(index.array)], path)
+        form: dict[str, Any] = {"names": names, "column": column, "print": print_of(index)}
         if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
             form["freq"] = index.freqstr
         return form
 
-    def columns(self, arrays: list[Any], path: str = "columns") -> Any:
+    def columns(
+        self, arrays: list[Any], path: str = "columns", labels: list[str] | None = None
+    ) -> Any:
         """Return the forms of columns, their Arrow data put into parts."""
-        forms, stored = [], []
+        forms: list[Any] = []
+        stored: list[Source] = []
+        names: list[str] = []
         for position, array in enumerate(arrays):
-            form, arrow = self._column(array, f"{path}/{position}")
+            form, column = self._column(array, f"{path}/{position}")
             forms.append(form)
-            if arrow is not None:
-                stored.append(chunked(arrow))
-        self.parts |= pack(stored, path)
+            if column is not None:
+                stored.append(column)
+                names.append(labels[position] if labels else f"{path}:{position}")
+        self.parts |= pack(stored, path, names)
         return forms
 
     def _column(self, array: Any, path: str) -> tuple[Any, Any]:
@@ -73,7 +82,7 @@ class Pack:
         if isinstance(dtype, pd.CategoricalDtype):
             categories = self.index(array.categories, f"{path}-categories")
             ordered = bool(dtype.ordered)
-            codes = pa.array(np.asarray(array.codes))
+            codes = source(pa.array(np.asarray(array.codes)))
             return {"categories": categories, "ordered": ordered}, codes
         if isinstance(dtype, pd.IntervalDtype):
             sides = {side: self.index(getattr(array, side), f"{path}-{side}") for side in SIDES}
@@ -81,30 +90,31 @@ class Pack:
         if isinstance(dtype, pd.SparseDtype):
             return self._sparse(array, path), None
         form = _extension_form(dtype)
-        arrow = None if form is None else _extension(array, form)
-        if arrow is None:
+        column = None if form is None else _extension(array, form)
+        if column is None:
             return self._pickle(array, path), None
-        return form, arrow
+        return form, column
 
     def _numpy(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
         if values.dtype.hasobject:
             return self._objects(values, path)
-        arrow = as_arrow(values)
-        if arrow is not None:
-            return {"numpy": values.dtype.str}, arrow
-        self.parts[f"{path}.npy"] = to_npy(values)
+        column = array_source(values)
+        if column is not None:
+            return {"numpy": values.dtype.str}, column
+        self.parts[f"{path}.npy"] = npy(values)
         return {"npy": f"{path}.npy"}, None
 
     def _objects(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
         arrow, null = plain_objects(values)
         if arrow is not None and null is not None:
-            return {"objects": null}, arrow
+            return {"objects": null}, source(arrow)
         items = values.tolist()
+        exact = {"print": finish(Walk().of(items)).hex()} if arrow is not None else {}
         try:
             self.parts[f"{path}.json"] = plain.dump(items)
         except plain.NotPlain:
-            return {**self._pickle(items, path), "items": True}, None
-        return {"json": f"{path}.json"}, None
+            return {**self._pickle(items, path), "items": True, **exact}, None
+        return {"json": f"{path}.json", **exact}, None
 
     def _sparse(self, array: Any, path: str) -> Any:
         points = array.sp_index.to_int_index().indices
@@ -123,12 +133,19 @@ class Pack:
         return {"pickle": f"{path}.pkl"}
 
 
-def _extension(array: Any, form: Any) -> Any:
+def print_of(index: Any) -> str:
+    """Return a print of what an index holds and how, as digests of tables leave some of it out."""
+    return finish(Walk().of(index)).hex() + f"-{index.dtype}"
+
+
+def _extension(array: Any, form: Any) -> Source | None:
     if form["extension"] == "period":
-        return pa.array(array.asi8)
+        return source(pa.array(array.asi8))
     if form["extension"] == "datetime":
-        return pa.array(array.asi8, mask=array.isna()).cast(pa.timestamp(array.unit, "UTC"))
-    return as_arrow(array)
+        # NaT is the least of all integers.
+        ticks = array.asi8
+        return source(pa.array(ticks, mask=array.isna()).cast(pa.timestamp(array.unit, "UTC")))
+    return array_source(array)
 
 
 def _extension_form(dtype: Any) -> dict[str, Any] | None:
@@ -178,7 +195,7 @@ def _read_zone(form: Any) -> Any:
 class Unpack:
     """A pandas value from its parts and form."""
 
-    def __init__(self, read: ReadPart, record: ValueRecord) -> None:
+    def __init__(self, read: Parts, record: ValueRecord) -> None:
         self.read = read
         self.record = record
 
@@ -200,13 +217,19 @@ class Unpack:
             levels = [
                 self.index(level, f"{path}-level{i}") for i, level in enumerate(form["levels"])
             ]
-            codes = [c.to_numpy() for c in from_ipc(self.read(f"{path}-codes.arrow")).columns]
+            codes = [c.to_numpy() for c in self._codes(f"{path}-codes", len(levels))]
             return pd.MultiIndex(levels=levels, codes=codes, names=names, verify_integrity=False)
         array = self.columns(form["column"], path)[0]
         index = pd.Index(array, dtype=array.dtype, name=names[0], copy=False)
         if form.get("freq"):
             index.freq = form["freq"]
         return index
+
+    def _codes(self, path: str, total: int) -> list[pa.ChunkedArray]:
+        if f"{path}.arrow" in self.read:  # written before columns had segments
+            columns: list[pa.ChunkedArray] = from_ipc(self.read(f"{path}.arrow")).columns
+            return columns
+        return unpack(self.read, path, total)
 
     def columns(self, forms: list[Any], path: str = "columns") -> list[Any]:
         """Return the columns' arrays."""
@@ -294,15 +317,32 @@ def _read_extension(form: Any, arrow: pa.ChunkedArray) -> Any:
 def _numpy(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> Any:
     """Return a column as a numpy array that may be written to."""
     if dtype.kind in "mM":
-        whole = arrow.cast(pa.int64())
-        if whole.null_count:
-            whole = whole.fill_null(np.iinfo(np.int64).min)  # NaT
-        ticks = np.array(whole.to_numpy(), dtype=np.int64)
+        ticks = _own_numbers(arrow, np.dtype(np.int64))
+        if arrow.null_count:
+            at = 0
+            for chunk in arrow.chunks:
+                valid = (
+                    bits(chunk.buffers()[0], chunk.offset, len(chunk)) if chunk.null_count else None
+                )
+                if valid is not None:
+                    ticks[at : at + len(chunk)][valid == 0] = np.iinfo(np.int64).min  # NaT
+                at += len(chunk)
         return ticks.view(dtype.newbyteorder("=")).astype(dtype, copy=False)
-    values = arrow.to_numpy()
-    if values.dtype == dtype and values.flags.writeable:
-        return values
-    return values.astype(dtype, copy=True)
+    if arrow.null_count or dtype.kind not in "iuf":
+        return arrow.to_numpy().astype(dtype, copy=True)
+    return _own_numbers(arrow, dtype.newbyteorder("=")).astype(dtype, copy=False)
+
+
+def _own_numbers(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return a column's values buffer: the one it has where nobody else has it, else a copy."""
+    found = [
+        np.frombuffer(chunk.buffers()[1], dtype, len(chunk), chunk.offset * dtype.itemsize)
+        for chunk in arrow.chunks
+        if len(chunk)
+    ]
+    if len(found) == 1 and found[0].flags.writeable:
+        return found[0]
+    return np.concatenate(found) if found else np.empty(0, dtype)
 
 
 def _object_array(items: list[Any], null: Any = None) -> np.ndarray[Any, Any]:

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from linea.errors import UnstorableError
-from linea.model import Column, Encoded, ReadPart, ValueRecord
+from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, Walk, name, text_bytes
 from linea.values.frame_hash import bare, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
 from linea.values.ipc import write
+from linea.values.parts import Parts
 from linea.values.preview import count, text_preview
 from linea.values.tables import SHOWN, size_text
 
@@ -55,7 +56,7 @@ class PandasCodec:
             preview=text_preview(_picture(value)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         import pandas as pd
 
         form = record.details
@@ -80,7 +81,7 @@ class PandasCodec:
         return value
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         import pandas as pd
 
@@ -111,8 +112,11 @@ def _form(value: Any, pack: Pack) -> dict[str, Any]:
 
     if isinstance(value, pd.Index):
         return {"form": "Index", "index": pack.index(value, "index")}
-    _, columns = _columns(value)
-    arrays = pack.columns([bare(getattr(column, "array", column)) for column in columns])
+    labels, columns = _columns(value)
+    arrays = pack.columns(
+        [bare(getattr(column, "array", column)) for column in columns],
+        labels=[_label(label) for label in labels],
+    )
     if isinstance(value, pd.Categorical):
         return {"form": "Categorical", "columns": arrays}
     form = {"columns": arrays, "index": pack.index(value.index, "index")}

@@ -5,38 +5,47 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from linea.errors import UnstorableError
-from linea.model import ReadPart
+from linea.model import Payload, Stream
+from linea.values.packing import Source, has_segments, rows_of, stream, whole
+from linea.values.packing import read as columns_of
+from linea.values.parts import Parts, byte_stream
 
-BATCH = 1 << 20
+BATCH = 1 << 16
 """Rows of an IPC batch."""
 PARTS = 512
 """Parts of a table at most: a wider one has several columns in a part."""
 
 
-def to_ipc(columns: list[pa.ChunkedArray]) -> bytes:
-    """Return the zstd-compressed IPC stream of columns of one length, batched by row count."""
-    columns = [c.unify_dictionaries() if _has_dictionary(c.type) else c for c in columns]
-    table = pa.table(
-        columns, schema=pa.schema([pa.field(str(i), c.type) for i, c in enumerate(columns)])
-    )
-    out = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(
-        compression=pa.Codec("zstd", compression_level=1),
-        use_threads=False,
-        unify_dictionaries=True,
-    )
-    with pa.ipc.new_stream(out, table.schema, options=options) as writer:
-        for start in range(0, max(1, len(table)), BATCH):
-            piece = table.slice(start, BATCH).combine_chunks()
-            for batch in piece.to_batches():
-                writer.write_batch(batch)
-    data: bytes = out.getvalue().to_pybytes()
+def ipc(columns: list[Source], label: str) -> Stream:
+    """Return columns of one length as an IPC stream, for what has no segments of its own."""
+
+    def blocks() -> Iterator[bytes]:
+        found = [whole(column) for column in columns]
+        found = [c.unify_dictionaries() if _has_dictionary(c.type) else c for c in found]
+        fields = [pa.field(str(i), c.type) for i, c in enumerate(found)]
+        table = pa.table(found, schema=pa.schema(fields))
+        options = pa.ipc.IpcWriteOptions(use_threads=False, unify_dictionaries=True)
+        out = io.BytesIO()
+        with pa.ipc.new_stream(out, table.schema, options=options) as writer:
+            for start in range(0, max(1, len(table)), BATCH):
+                for batch in table.slice(start, BATCH).combine_chunks().to_batches():
+                    writer.write_batch(batch)
+                    yield _drained(out)
+        yield _drained(out)
+
+    return byte_stream(blocks, sum(column.size for column in columns), label=label)
+
+
+def _drained(out: io.BytesIO) -> bytes:
+    data = out.getvalue()
+    out.seek(0)
+    out.truncate()
     return data
 
 
@@ -60,21 +69,52 @@ def chunked(array: Any) -> pa.ChunkedArray:
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def pack(columns: list[pa.ChunkedArray], prefix: str) -> dict[str, bytes]:
+def pack(columns: list[Source], prefix: str, labels: list[str]) -> dict[str, Payload]:
     """Return parts for columns in order: one each, or several where there are very many."""
-    group = max(1, math.ceil(len(columns) / PARTS))
-    return {
-        f"{prefix}/{start // group}.arrow": to_ipc(columns[start : start + group])
-        for start in range(0, len(columns), group)
-    }
+    group = _group(len(columns))
+    if group > 1:
+        return {
+            f"{prefix}/{at // group}.arrow": ipc(columns[at : at + group], f"{prefix}:{at}")
+            for at in range(0, len(columns), group)
+        }
+    parts: dict[str, Payload] = {}
+    for at, (column, label) in enumerate(zip(columns, labels, strict=True)):
+        if has_segments(column.type):
+            parts[f"{prefix}/{at}"] = stream(column, label)
+        else:
+            parts[f"{prefix}/{at}.arrow"] = ipc([column], label)
+    return parts
 
 
-def unpack(read: ReadPart, prefix: str, total: int) -> list[pa.ChunkedArray]:
+def _group(total: int) -> int:
+    return max(1, math.ceil(total / PARTS))
+
+
+def unpack(read: Parts, prefix: str, total: int) -> list[pa.ChunkedArray]:
     """Return the columns that `pack` was given."""
-    group = max(1, math.ceil(total / PARTS))
-    found: list[pa.ChunkedArray] = []
-    for index in range(math.ceil(total / group)):
-        found += from_ipc(read(f"{prefix}/{index}.arrow")).columns
+    return [unpack_one(read, prefix, total, at) for at in range(total)]
+
+
+def unpack_one(
+    read: Parts, prefix: str, total: int, at: int, rows: tuple[int, int] | None = None
+) -> pa.ChunkedArray:
+    """Return one of the columns that `pack` was given, or those of its rows from one to another."""
+    group = _group(total)
+    path = f"{prefix}/{at // group}"
+    if group > 1 or path not in read:
+        column = _group_of(read, f"{path}.arrow")[at % group]
+        return column if rows is None else column.slice(rows[0], rows[1] - rows[0])
+    if rows is None:
+        return columns_of(read.pieces(path), read.size(path))
+    return rows_of(read.between(path, *rows), *rows)
+
+
+def _group_of(read: Parts, path: str) -> list[pa.ChunkedArray]:
+    """Return the columns of one part, read once for all of them."""
+    if path not in read.opened:
+        read.opened.clear()
+        read.opened[path] = from_ipc(read(path)).columns
+    found: list[pa.ChunkedArray] = read.opened[path]
     return found
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle as stdlib
+import sys
 import types
 from typing import Any
 
 from linea.errors import UnstorableError, UntrustedError
-from linea.model import Encoded, ReadPart, ValueRecord
+from linea.model import Encoded, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, class_name, finish, join, of_value
+from linea.values.parts import Parts
 from linea.values.preview import show, text_preview
 
 PROTOCOL = 5
@@ -80,6 +82,13 @@ def subclass_digest(value: Any, of: Of) -> bytes:
     return join("subclass", of(type(value)), codec.load(known).digest(value, of), of(extras))
 
 
+def made_by(value: Any) -> dict[str, Any]:
+    """Return which version of its library an object came from, as its pickle depends on that."""
+    root = type(value).__module__.partition(".")[0]
+    version = getattr(sys.modules.get(root), "__version__", None)
+    return {"library": f"{root} {version}"} if isinstance(version, str) else {}
+
+
 class PickleCodec:
     """What no other codec knows."""
 
@@ -115,16 +124,17 @@ class PickleCodec:
             text=self.text(value),
             summary=self.summary(value),
             digest=raw,
+            details=made_by(value),
             pickled=True,
             stable=unstable is None,
             preview=text_preview(show(value)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         return unpickle(read("value.pkl"), record)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         return {f"{stem}.pkl": read("value.pkl")}
 

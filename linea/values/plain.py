@@ -18,9 +18,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from linea.errors import DamagedStoreError, NewerStoreError
-from linea.model import Encoded, ReadPart, ValueRecord
+from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, finish, of_value
+from linea.values.parts import Parts
 from linea.values.preview import count, show, text_preview
 
 TAG = "~"
@@ -308,7 +309,7 @@ class JsonCodec:
 
     def encode(self, value: Any) -> Encoded:
         members: list[ValueRecord] = []
-        parts: dict[str, bytes] = {}
+        parts: dict[str, Payload] = {}
 
         def member(inner: Any) -> Any:
             encoded = _encode_member(inner)
@@ -330,7 +331,7 @@ class JsonCodec:
             preview=text_preview(show(value)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         def member(index: int) -> Any:
             inner, read_inner = _member(record, read, index)
             return codec.load(inner.codec).decode(inner, read_inner)
@@ -338,7 +339,7 @@ class JsonCodec:
         return from_json(json.loads(read("value.json")), member)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         data = read("value.json")
         members = record.details.get("members", ())
@@ -365,7 +366,7 @@ def _encode_member(value: Any) -> Encoded:
     return encoded
 
 
-def _member(record: ValueRecord, read: ReadPart, index: int) -> tuple[ValueRecord, ReadPart]:
+def _member(record: ValueRecord, read: Parts, index: int) -> tuple[ValueRecord, Parts]:
     """Return the record and the parts of a value that plain data holds."""
     at = f"members/{index}/"
     parts = [part for part in record.parts if part.path.startswith(at)]
@@ -373,7 +374,8 @@ def _member(record: ValueRecord, read: ReadPart, index: int) -> tuple[ValueRecor
     form = record.details["members"][index]
     if form["codec"] not in MEMBER_CODECS:
         raise DamagedStoreError(f"plain data can't hold a value of the codec {form['codec']!r}")
-    return ValueRecord(digest=record.digest, parts=own, **form), lambda path: read(at + path)
+    inner = ValueRecord(digest=record.digest, parts=own, **form)
+    return inner, read.under(at, inner)
 
 
 def _member_form(record: ValueRecord) -> dict[str, Any]:
@@ -405,11 +407,11 @@ class TextCodec:
             preview=text_preview(value),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         return read("value.txt").decode("utf-8", "surrogatepass")
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         return {f"{stem}.{format or 'txt'}": read("value.txt")}
 
@@ -431,12 +433,12 @@ class BytesCodec:
             preview=text_preview(repr(bytes(value[:256]))),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         data = read("value.bin")
         return bytearray(data) if record.type == "bytearray" else data
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         return {f"{stem}.{format or 'bin'}": read("value.bin")}
 

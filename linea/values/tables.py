@@ -6,12 +6,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from linea.model import Column, Encoded, ReadPart, ValueRecord
+from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec, plain
 from linea.values.columns import column_hash
-from linea.values.digest import Of, Walk, join, name, number, text_bytes
+from linea.values.digest import Of, Walk, digest_bytes, join, name, number, text_bytes
 from linea.values.ipc import chunked, one, pack, unpack, write
 from linea.values.objects import pickle, unpickle
+from linea.values.packing import source
+from linea.values.parts import Parts
 from linea.values.preview import count, grid, text_preview
 
 SHOWN = 12
@@ -84,22 +86,29 @@ class ArrowCodec:
         names, columns = _arrow_columns(value)
         single = _is_array(value)
         schema = pa.schema([pa.field("", value.type)]) if single else value.schema
+        described_by = schema.serialize().to_pybytes()
         rows = len(value)
         described = zip(names, columns, hashes, strict=True)
         return codec.build(
             value,
             kind="table",
             codec="arrow",
-            parts={"schema.arrow": schema.serialize().to_pybytes(), **pack(columns, "columns")},
+            parts={
+                "schema.arrow": schema.serialize().to_pybytes(),
+                **pack([source(c) for c in columns], "columns", names),
+            },
             digest=raw,
             columns=tuple(Column(n, str(c.type), name(h), c.null_count) for n, c, h in described),
             text=_text(rows, len(columns), f"{columns[0].type} column" if single else None),
             summary={"rows": rows, "columns": len(columns)},
-            details={"form": "Array" if isinstance(value, pa.Array) else type(value).__name__},
+            details={
+                "form": "Array" if isinstance(value, pa.Array) else type(value).__name__,
+                "schema": digest_bytes(described_by),
+            },
             preview=text_preview(picture(names, columns, rows)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         schema = pa.ipc.read_schema(pa.py_buffer(read("schema.arrow")))
         columns = unpack(read, "columns", len(schema))
         form = record.details["form"]
@@ -116,7 +125,7 @@ class ArrowCodec:
         return pa.Table.from_arrays(columns, schema=schema)
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         value: Any = self.decode(record, read)
         if _is_array(value):
@@ -175,7 +184,7 @@ class PolarsCodec:
             value,
             kind="table",
             codec="polars",
-            parts=pack(arrays, "columns"),
+            parts=pack([source(array) for array in arrays], "columns", names),
             digest=raw,
             columns=tuple(
                 Column(c.name, str(c.dtype), name(h), c.null_count()) for c, h in described
@@ -191,7 +200,7 @@ class PolarsCodec:
             preview=text_preview(picture(names, arrays, rows)),
         )
 
-    def decode(self, record: ValueRecord, read: ReadPart) -> object:
+    def decode(self, record: ValueRecord, read: Parts) -> object:
         import polars as pl
 
         labels = [plain.from_json(label) for label in record.details["names"]]
@@ -205,7 +214,7 @@ class PolarsCodec:
         return pl.DataFrame(columns) if columns else pl.DataFrame(height=record.summary["rows"])
 
     def export(
-        self, record: ValueRecord, read: ReadPart, stem: str, format: str | None
+        self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
         value: Any = self.decode(record, read)
         frame = value.to_frame() if _is_series(value) else value

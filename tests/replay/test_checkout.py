@@ -62,7 +62,7 @@ def test_force(project: Path, repository: Repository, store: Store) -> None:
 def test_a_file_keeps_its_name(project: Path, repository: Repository, store: Store) -> None:
     """A file given by path comes back under its own name."""
     (project / "report.html").write_text("<p>hi")
-    encoded = values.encode_path(project / "report.html")
+    encoded = values.settled(values.encode_path(project / "report.html"))
     version = store("report", None, "x = 1", encoded=encoded)
     paths = checkout(repository, version, project / "out", code=False)
     assert [(path.name, path.read_text()) for path in paths] == [("report.html", "<p>hi")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+
+import xxhash
 
 from linea.model import (
     ArtifactName,
@@ -31,7 +32,7 @@ def clock() -> datetime:
 
 def digest(data: bytes) -> Digest:
     """A digest of the right form."""
-    return Digest("xxh3:1:" + hashlib.md5(data).hexdigest())
+    return Digest("xxh3:1:" + xxhash.xxh3_128_hexdigest(data))
 
 
 def encoded(*parts: tuple[str, bytes], **record: Any) -> Encoded:

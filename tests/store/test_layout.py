@@ -157,7 +157,7 @@ def test_a_newer_format_is_named_as_such() -> None:
     """A manifest of a newer format asks for a newer linea."""
     found = json.loads(layout.manifest(draft(), 1, None))
     with pytest.raises(NewerStoreError) as caught:
-        layout.loads(layout.dumps({**found, "format": 2}), "the manifest")
+        layout.loads(layout.dumps({**found, "format": layout.FORMAT + 1}), "the manifest")
     assert "upgrade" in str(caught.value.hint)
 
 

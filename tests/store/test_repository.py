@@ -13,6 +13,7 @@ from linea.errors import (
     NoSuchVersionError,
 )
 from linea.model import ArtifactName, CommitId, Digest, InputFile, Parent, Verdict, Version
+from linea.store import layout
 from linea.store.repository import Repository
 
 from .drafts import NOON, clock, digest, draft, encoded
@@ -396,6 +397,10 @@ def test_the_manifest_is_plain_json(repository: Repository) -> None:
     """The raw manifest has the format, the name and the environment."""
     [version] = save(repository)
     manifest = repository.manifest(version)
-    assert (manifest["format"], manifest["name"], manifest["number"]) == (1, "features", 1)
+    assert (manifest["format"], manifest["name"], manifest["number"]) == (
+        layout.FORMAT,
+        "features",
+        1,
+    )
     assert manifest["environment"]["packages"] == [{"name": "pandas", "version": "3.1.1"}]
     assert manifest["lines"] == [["a.py", None, 1, 1], ["a.py", None, 3, 1]]

@@ -90,13 +90,13 @@ def test_encoding_a_figure_leaves_it_alone() -> None:
     """Encoding opens no figure, draws nothing on the user's and keeps its canvas and size."""
     figure = drawn()
     before = plt.get_fignums(), figure.canvas, figure.dpi, figure.stale
-    values.encode(figure)
+    values.settled(values.encode(figure))
     assert (plt.get_fignums(), figure.canvas, figure.dpi, figure.stale) == before
 
 
 def test_a_figure_comes_back() -> None:
     """A figure comes back with its artists and its digest, and opens no window."""
-    encoded = values.encode(drawn())
+    encoded = values.settled(values.encode(drawn()))
     plt.close("all")
     back: Any = values.decode(encoded.record, encoded.parts.__getitem__)
     assert values.digest(back) == encoded.record.digest
@@ -108,7 +108,7 @@ def test_a_figure_comes_back() -> None:
 
 def test_a_figures_picture_needs_no_trust() -> None:
     """The PNG and the plotted data can be had without unpickling the figure."""
-    encoded = values.encode(drawn())
+    encoded = values.settled(values.encode(drawn()))
     read = encoded.parts.__getitem__
     with pytest.raises(UntrustedError):
         values.decode(encoded.record, read, trusted=False)
@@ -122,7 +122,7 @@ def test_a_figures_picture_needs_no_trust() -> None:
 def test_axes_are_stored_with_their_figure() -> None:
     """An axes comes back in its figure; two axes of one figure differ."""
     figure = drawn()
-    encoded = values.encode(figure.axes[1])
+    encoded = values.settled(values.encode(figure.axes[1]))
     back: Any = values.decode(encoded.record, encoded.parts.__getitem__)
     assert back.figure.axes[1] is back
     assert values.digest(figure.axes[0]) != encoded.record.digest == values.digest(back)
@@ -133,7 +133,7 @@ def test_figures_have_the_same_digest_in_every_process() -> None:
     """A figure has one digest and one picture in processes with other hash seeds."""
     program = (
         "from linea import values; from tests.values.test_figures import drawn;"
-        "e = values.encode(drawn()); print(e.record.digest, values.digest_bytes(e.parts['figure.png']))"
+        "e = values.settled(values.encode(drawn())); print(e.record.digest, values.digest_bytes(e.parts['figure.png']))"
     )
     seen = {
         subprocess.run(
@@ -159,7 +159,7 @@ def test_images_come_back(mode: str) -> None:
     base = Image.fromarray(np.random.default_rng(0).integers(0, 255, (7, 9, 3), dtype="u1"))
     image = Image.new("I;16", (9, 7), 300) if mode == "I;16" else _converted(base, mode)
     image.info["dpi"] = (72, 72)
-    encoded = values.encode(image)
+    encoded = values.settled(values.encode(image))
     assert not encoded.record.pickled
     back: Any = values.decode(encoded.record, encoded.parts.__getitem__, trusted=False)
     assert (back.mode, back.size, back.tobytes()) == (image.mode, image.size, image.tobytes())
@@ -186,4 +186,4 @@ def test_a_figure_that_cannot_be_pickled_says_what_to_do() -> None:
     figure = drawn()
     figure.lock = threading.Lock()
     with pytest.raises(UnstorableError, match="savefig"):
-        values.encode(figure)
+        values.settled(values.encode(figure))

@@ -20,7 +20,7 @@ from tests.values.cases import CASES, frame
 
 
 def exported(value: Any, stem: str = "out", format: str | None = None) -> dict[str, bytes]:
-    encoded = values.encode(value)
+    encoded = values.settled(values.encode(value))
     return values.export(encoded.record, encoded.parts.__getitem__, stem, format)
 
 
@@ -29,7 +29,7 @@ def test_a_file_is_stored_byte_for_byte(tmp_path: Path) -> None:
     path = tmp_path / "run me.sh"
     path.write_bytes(b"#!/bin/sh\r\n\x00")
     path.chmod(0o755)
-    encoded = values.encode_path(path)
+    encoded = values.settled(values.encode_path(path))
     assert encoded.record.kind == "file"
     assert encoded.record.details["executable"] is True
     assert encoded.record.digest == values.digest_file(path)
@@ -46,7 +46,7 @@ def test_a_folder_is_stored_with_its_files(tmp_path: Path) -> None:
     (root / "a.txt").write_text("a")
     (root / "sub" / "ż.bin").write_bytes(b"\xff")
     (root / "link").symlink_to(root / "a.txt")
-    encoded = values.encode_path(root)
+    encoded = values.settled(values.encode_path(root))
     assert encoded.record.kind == "folder"
     assert encoded.record.details["empty"] == ["sub/empty"]
     assert encoded.record.digest == values.digest_file(root)
@@ -62,16 +62,16 @@ def test_a_folder_is_stored_with_its_files(tmp_path: Path) -> None:
 def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
     """A missing path, a pipe and a folder that links to itself get clear errors."""
     with pytest.raises(UnstorableError, match="there is no file"):
-        values.encode_path(tmp_path / "none")
+        values.settled(values.encode_path(tmp_path / "none"))
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(UnstorableError, match="neither a file nor a folder"):
-            values.encode_path(path)
+            values.settled(values.encode_path(path))
     loop = tmp_path / "loop"
     loop.mkdir()
     (loop / "again").symlink_to(loop)
     with pytest.raises(UnstorableError, match="contains itself"):
-        values.encode_path(loop)
+        values.settled(values.encode_path(loop))
 
 
 @pytest.mark.parametrize("bad", ["../x", "/etc/passwd", "a/../../b", "", "a\\b", "nul\0"])
@@ -80,7 +80,7 @@ def test_stored_names_cannot_lead_out(tmp_path: Path, bad: str) -> None:
     from dataclasses import replace
 
     (tmp_path / "f").write_text("x")
-    encoded = values.encode_path(tmp_path / "f")
+    encoded = values.settled(values.encode_path(tmp_path / "f"))
     lying = replace(encoded.record, details={"name": bad, "executable": False})
     with pytest.raises(UnstorableError, match="leads out"):
         values.export(lying, encoded.parts.__getitem__, "x")

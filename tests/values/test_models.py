@@ -81,7 +81,7 @@ def fitted(name: str) -> Any:
 def test_a_model_keeps_its_digest_through_pickling(name: str) -> None:
     """A fitted estimator has one digest before and after pickling, and when fitted again."""
     model = fitted(name)
-    encoded = values.encode(model)
+    encoded = values.settled(values.encode(model))
     assert (encoded.record.kind, encoded.record.pickled) == ("model", True)
     back: Any = values.decode(encoded.record, encoded.parts.__getitem__)
     assert values.digest(back) == encoded.record.digest == values.digest(model)
@@ -134,8 +134,11 @@ def test_the_library_version_does_not_count() -> None:
 
 def test_the_record_holds_the_parameters() -> None:
     """The manifest answers which class and parameters a model has, nested ones included."""
-    summary = values.encode(fitted("pipeline")).record.summary
+    summary = values.settled(values.encode(fitted("pipeline"))).record.summary
     assert summary["class"] == "Pipeline"
     assert summary["params"]["pca__n_components"] == 2
     json.dumps(dict(summary), allow_nan=False)
-    assert values.encode(fitted("logistic")).record.summary["text"] == "LogisticRegression(C=0.5)"
+    assert (
+        values.settled(values.encode(fitted("logistic"))).record.summary["text"]
+        == "LogisticRegression(C=0.5)"
+    )
