@@ -138,7 +138,8 @@ def emit(
     if asked:
         cells = {int(n[2:]): (inputs or {}).get(int(n[2:]), "") for n in sorted(asked)}
         lines.append(f"In = {cells!r}")
-        origins.append(None)
+        lines += [f"_i{count} = In[{count}]" for count in cells]
+        origins += [None] * (1 + len(cells))
     numbered = any(re.search(r"\b(Out|_oh)\[", steps[i].statement.source) for i in kept)
     if numbered:
         lines.append("Out = _oh = {}")
@@ -220,6 +221,8 @@ def _bodies(
         )
         known = known or unknown
         # An import of the user's own module reads its file and may do anything.
+        words = set(re.findall(r"[^\W\d]\w*", step.statement.source))
+        hidden = frozenset(r for r in step.effects.reads if r.isidentifier() and r not in words)
         bare = all(w.startswith("module:") for w in step.effects.mutates) and not any(
             r.startswith("file:") for r in step.effects.reads
         )
@@ -229,6 +232,7 @@ def _bodies(
                 known.kinds,
                 known.shares,
                 bare,
+                hidden,
                 step.error is not None,
                 fixed,
             )

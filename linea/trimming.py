@@ -100,6 +100,8 @@ class Piece:
     """Per name in it, the names that shared an object with it."""
     bare: bool = True
     """Running it did nothing that shows but bind its names."""
+    hidden: frozenset[str] = frozenset()
+    """Names that it read though its text doesn't mention them."""
     raised: bool = False
     """It raised: where in the functions that it called isn't known, so they stay whole."""
     fixed: bool = False
@@ -191,7 +193,7 @@ class _Program:
 
     def run(self) -> list[list[Line] | None]:
         kept: list[list[Line] | None] = [whole(p.source) for p in self.pieces]
-        mentions = [_mentions(p.source) for p in self.pieces]
+        mentions = [_mentions(p.source) | p.hidden for p in self.pieces]
         for _ in range(len(self.pieces) + 4):
             before = [None if k is None else len(k) for k in kept]
             for i in range(len(self.pieces) - 1, -1, -1):
@@ -209,7 +211,9 @@ class _Program:
                 new = self._piece(i, lines, later)
                 kept[i] = new
                 mentions[i] = (
-                    _mentions("\n".join(x.text for x in new)) if new is not None else set()
+                    _mentions("\n".join(x.text for x in new)) | self.pieces[i].hidden
+                    if new is not None
+                    else set()
                 )
             if before == [None if k is None else len(k) for k in kept]:
                 break
@@ -243,13 +247,15 @@ class _Program:
         if self._unneeded(tree, later, piece):
             return None
         if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if tree.name in self.results:
+                return lines  # the function itself is the result
             if self.guarded or tree.decorator_list or _stateful(tree):
                 return lines
             block = _Block(self, tree.body, {}, parameters=_parameters(tree), function=True)
             return _cut(lines, block.removed(set()))
         if isinstance(tree, (ast.For, ast.While, ast.If, ast.With)):
             block = _Block(self, [tree], piece.kinds, shares=piece.shares)
-            return _cut(lines, block.removed(set(later)))
+            return _cut(lines, block.removed(later | piece.hidden))
         return lines
 
     def _unneeded(self, tree: ast.stmt, later: set[str], piece: Piece) -> bool:
@@ -276,7 +282,7 @@ class _Program:
                 isinstance(t, ast.Name) for t in targets
             ):
                 names = {t.id for t in targets if isinstance(t, ast.Name)}
-                return not names & later and _literal(value)
+                return piece.bare and not names & later and _literal(value)
         return False
 
     def function_effect(self, name: str) -> _Effect | None:
@@ -708,6 +714,12 @@ class _Block:
                     if part.is_async:
                         return False
                     touches |= self._consumed(part.iter)
+                    if not all(map(self._plain_truth, part.ifs)):
+                        return False
+                case ast.BoolOp(values=values) if not all(map(self._plain_truth, values)):
+                    return False
+                case ast.IfExp(test=test) | ast.Assert(test=test) if not self._plain_truth(test):
+                    return False
                 case (
                     ast.Attribute()
                     | ast.BinOp()
@@ -723,6 +735,12 @@ class _Block:
                         return False
             todo += ast.iter_child_nodes(part)
         return True
+
+    def _plain_truth(self, test: ast.expr) -> bool:
+        """Whether asking if `test` is true can run no code of user classes."""
+        if not self.program.user_classes:
+            return True
+        return all(self._known(n) or self._valueless(n) for n in _names(test))
 
     def _consumed(self, node: ast.expr) -> set[str]:
         """Names that may hold an iterator that going over `node` uses up."""
@@ -808,7 +826,7 @@ class _Block:
                     return None
                 if isinstance(node, (ast.For, ast.While, ast.If)):
                     head = node.iter if isinstance(node, ast.For) else node.test
-                    if not self._quiet(head, touches, set()):
+                    if not self._plain_truth(head) or not self._quiet(head, touches, set()):
                         return None
                     if isinstance(node, ast.For):
                         touches |= self._consumed(node.iter)
@@ -874,8 +892,10 @@ class _Block:
                 other, kept_other = self._walk(node.orelse, set(need), record=False)
                 touched: set[str] = set()
                 bound: set[str] = set()
-                quiet = self._quiet(node.test, touched, bound) and not self._wanted(
-                    _Effect(frozenset(bound), frozenset(touched)), need
+                quiet = (
+                    self._plain_truth(node.test)
+                    and self._quiet(node.test, touched, bound)
+                    and not self._wanted(_Effect(frozenset(bound), frozenset(touched)), need)
                 )
                 if not kept_then and not kept_other and quiet:
                     if record:
@@ -943,7 +963,7 @@ class _Block:
         head = node.iter if isinstance(node, ast.For) else node.test
         touches: set[str] = set()
         targets: set[str] = set()
-        quiet = self._quiet(head, touches, targets)
+        quiet = self._plain_truth(head) and self._quiet(head, touches, targets)
         if isinstance(node, ast.For):
             touches |= self._consumed(node.iter)
             quiet = quiet and self._stored_to(node.target, targets, touches)
@@ -984,7 +1004,7 @@ class _Block:
                     touches: set[str] = set()
                     head = node.iter if isinstance(node, ast.For) else node.test
                     binds: set[str] = set()
-                    if not self._quiet(head, touches, binds):
+                    if not self._plain_truth(head) or not self._quiet(head, touches, binds):
                         return True
                     if isinstance(node, ast.For):
                         touches |= self._consumed(node.iter)

@@ -11,6 +11,7 @@ import itertools
 import marshal
 import sys
 import types
+import weakref
 from collections.abc import Collection
 from itertools import islice
 from typing import Any
@@ -35,6 +36,11 @@ def _dict(obj: dict[object, object], walk: Walk) -> object:
     return _whole(obj, dict.values(obj), walk) or joined(
         sequence(dict.keys(obj), length, walk), sequence(dict.values(obj), length, walk)
     )
+
+
+def _ordered_dict(obj: collections.OrderedDict[object, object], walk: Walk) -> object:
+    keys = sequence(collections.OrderedDict.__iter__(obj), dict.__len__(obj), walk)
+    return (keys, _dict(obj, walk))
 
 
 def _set(obj: set[object], walk: Walk) -> object:
@@ -76,7 +82,7 @@ def _memoryview(obj: memoryview, walk: Walk) -> object:
     try:
         owner = obj.obj
     except ValueError:
-        return "released"
+        return "released"  # lets its owner be resized
     walk.stack.append(owner)
     walk.keys.add(address(owner))
     walk.shares[address(obj)] = [address(owner)]
@@ -143,7 +149,10 @@ def _cache(obj: Any, walk: Walk) -> object:
 
 
 def _context_variable(obj: Any, walk: Walk) -> object:
-    value = obj.get(None)
+    try:
+        value = obj.get()
+    except LookupError:
+        return "unset"
     walk.stack.append(value)
     return shallow([value])
 
@@ -188,6 +197,26 @@ def _handle(obj: Any, walk: Walk) -> object:
     return None
 
 
+def _weak_reference(obj: Any, walk: Walk) -> object:
+    target = weakref.ref.__call__(obj)
+    if target is None:
+        return "dead"
+    key = address(target)
+    walk.weak.add(key)
+    walk.stack.append(obj.__callback__)
+    return key
+
+
+def _finalizer(obj: Any, walk: Walk) -> object:
+    info = weakref.finalize._registry.get(obj)  # type: ignore[attr-defined]  # `peek` would be as private
+    target = info.weakref() if info is not None else None
+    if target is None:
+        return "dead"
+    walk.weak.add(address(target))
+    walk.stack += [info.func, *info.args, *(info.kwargs or {}).values()]
+    return "alive"
+
+
 def _lock(obj: Any, walk: Walk) -> object:
     return obj.locked()
 
@@ -215,7 +244,7 @@ EXACT: dict[type, Handler] = {
     frozenset: _frozenset,
     collections.deque: _deque,
     collections.defaultdict: _defaultdict,
-    collections.OrderedDict: _dict,
+    collections.OrderedDict: _ordered_dict,
     bytearray: _buffer,
     memoryview: _memoryview,
     array.array: _array,
@@ -249,6 +278,8 @@ EXACT: dict[type, Handler] = {
     type(reversed([])): _iterator,
     itertools.count: _printed,
     itertools.repeat: _printed,
+    weakref.ref: _weak_reference,
+    weakref.finalize: _finalizer,
     io.StringIO: _text_buffer,
     io.BytesIO: _text_buffer,
     io.TextIOWrapper: _handle,
@@ -271,6 +302,7 @@ def _add_named_types() -> None:
     import mmap
     import random
 
+    EXACT[contextvars.Token] = _printed
     EXACT[mmap.mmap] = _mmap
 
     EXACT[contextvars.ContextVar] = _context_variable

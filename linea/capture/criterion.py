@@ -48,7 +48,7 @@ def render(
         inputs=session.inputs,
         arguments=session.arguments,
         facts=session.blocks,
-        user_classes=session.user_classes,
+        user_classes=session.tools.graph.user_classes,
         conservative=reasons(session, kept),
         unreproducible=[*unreproducible(session, kept), *ends],
     )

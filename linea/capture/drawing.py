@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +10,15 @@ from dataclasses import dataclass
 from linea.capture.objects import Reach
 from linea.capture.rules import LOOKS, PLOTTERS, STANDARD
 from linea.capture.running import Running
+from linea.capture.scope import called_name
 from linea.capture.walk import address
 
 CURRENT = "hidden:current figure"
+
+HELD = "hidden:figures"
+"""Which figures pyplot holds, by number."""
+
+_NUMBERED = frozenset({"number", "get_fignums", "fignum_exists", "get_figlabels"})
 
 _MAKERS = frozenset({"figure", "subplots", "subplot_mosaic"})
 
@@ -88,4 +95,28 @@ class Figures:
             binds.add(CURRENT)
         if not (creates and current in made):
             reads.add(CURRENT)
-        return Drawn(reads - binds, binds, {self.location(key) for key in keys}, keys)
+        mutates = {self.location(key) for key in keys}
+        if made or not set(running.figures) <= set(now):
+            mutates.add(HELD)
+        if _names_a_figure(running.node):
+            reads.add(HELD)
+        return Drawn(reads - binds, binds, mutates, keys)
+
+    def held(self, keys: Iterable[int]) -> set[str]:
+        """Locations of those among `keys` that are figures pyplot holds."""
+        figures = open_figures()
+        return {self.location(key) for key in keys if key in figures}
+
+
+def _names_a_figure(node: ast.stmt) -> bool:
+    """Whether numbers or labels of figures play a part: `plt.figure(1)`."""
+    parts = list(ast.walk(node))
+    if any(isinstance(n, ast.Attribute) and n.attr in _NUMBERED for n in parts):
+        return True
+    for call in (n for n in parts if isinstance(n, ast.Call)):
+        name = called_name(call)
+        if name in ("figure", "close") and call.args:
+            return True
+        if name in _MAKERS and any(k.arg == "num" for k in call.keywords):
+            return True
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,10 +17,13 @@ from linea.capture.instruments import Instruments
 from linea.capture.looking import Look, unseen
 from linea.capture.objects import NOTHING, Reach
 from linea.capture.randomness import RANDOM
-from linea.capture.rules import EVERYWHERE, NOISE, SEEDS, SETTER
+from linea.capture.rules import ASKING, EVERYWHERE, NOISE, SEEDS, SETTER
 from linea.capture.running import Running
 from linea.capture.source import uses
+from linea.capture.walk import is_a
 from linea.trace import Effects, Location, Statement
+
+LOADED_MODULES = "hidden:sys.modules"
 
 TOO_LARGE = "objects too large to compare within the time budget"
 
@@ -48,6 +52,14 @@ def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
         running.named = tools.filing.files.named([*found.strings, *tools.scope.texts(found.loads)])
         running.named |= tools.filing.behind(found.loads)
     running.reads = tools.scope.read(node, found)
+    if tools.planted and not found.inert:
+        at = tools.scope.packages(running.reads) | EVERYWHERE
+        planted = set().union(*(names for package, names in tools.planted.items() if package in at))
+        running.reads |= tools.scope.closure(planted & tools.scope.namespace.keys())
+        running.indirect = bool(planted)
+    if not found.inert and (streams := tools.redirected()):
+        running.indirect = True
+        running.reads |= tools.graph.holders(streams)
     return running
 
 
@@ -79,12 +91,14 @@ class Evidence:
     def observe(self) -> Observation:
         """Take all evidence, and join it."""
         known = self._known()
+        self.tools.graph.moved.clear()
         self._compare_objects(known)
         self._follow_modules(known)
         if self.importing or (self.runs and not self._only_computes()):
             self._sense_state()
-        if self.touched or self.running.named:
-            self._follow_files()
+        asks = self.runs and bool(self.mentions & ASKING)
+        if self.touched or self.running.named or asks:
+            self._follow_files(asks=asks)
         filing = self.tools.filing
         return Observation(
             self._effects(),
@@ -115,13 +129,15 @@ class Evidence:
             self.reads |= tools.scope.closure(self.reads)
             look.changed |= invisible.patched(self.uses, tools.scope)
             self._draw(look)
+        if tools.graph.watched:
+            self._follow_lives(look, known)
         self.mutated = self._sharing(look, known)
         self.mutates |= self.mutated
         if look.blurred:
             self.assumed.append(TOO_LARGE)
             tools.graph.mix(self.reads | self.bound)
         if self.runs:
-            stores = observed and not harmless.only_looks(self.uses)
+            stores = observed and not harmless.only_looks(self.running)
             tools.graph.tie(self.bound, self.reads, stores=stores)
             tools.filing.tie(self.bound, self.running, self.touched)
 
@@ -134,11 +150,37 @@ class Evidence:
         """Compare whatever the statement could reach."""
         graph = self.tools.graph
         look.below(self.reads)
+        if self.touched.processes:
+            # What a process was given is let go of as it starts, and shared with it still.
+            for name in self.reads:
+                lost = known.get(name, NOTHING).opaque - graph.reach.get(name, NOTHING).opaque
+                graph.link(name, lost)
         # Objects that were below these names and no longer are may live on under others.
         gone = {key for name in self.reads for key in known[name].keys} - look.visited
         look.at(graph.holders(gone))
-        if not harmless.only_looks(self.uses):
-            look.changed |= unseen(known, graph.reach, names=self.reads)
+        if not harmless.only_looks(self.running):
+            look.changed |= unseen(graph, known, names=self.reads)
+
+    def _follow_lives(self, look: Look, known: dict[str, Reach]) -> None:
+        """Find whom it concerns that objects were let go, or are held by one more name."""
+        graph = self.tools.graph
+        concerned = {n for key in graph.moved for n in graph.watched[key]}
+        if "collect" in self.uses.calls:
+            concerned.update(*graph.watched.values())
+        concerned = self.tools.scope.closure(concerned & self.tools.scope.namespace.keys())
+        look.at(
+            concerned
+            | graph.holders(k for n in concerned for k in graph.reach.get(n, NOTHING).keys)
+        )
+        if concerned - self.bound:
+            self.mutates |= concerned - self.bound
+            held = {n for n, r in known.items() if r.keys & graph.moved}
+            self.reads |= concerned | held
+            self.running.reads |= held  # what they were bound to before counts
+        for name in self.bound | concerned:
+            self.reads |= graph.holders(graph.reach.get(name, NOTHING).weak) - self.bound
+        for key in [k for k in graph.moved if k not in graph.owners]:
+            del graph.watched[key]
 
     def _draw(self, look: Look) -> None:
         reach = self.tools.graph.reach
@@ -149,6 +191,7 @@ class Evidence:
             self.binds |= drawn.binds
             self.mutates |= drawn.mutates
             look.changed |= drawn.keys
+        self.mutates |= self.tools.figures.held(look.changed)
 
     def _sharing(self, look: Look, known: dict[str, Reach]) -> set[str]:
         """Names that lead, or led, to a changed object."""
@@ -169,17 +212,34 @@ class Evidence:
         tools = self.tools
         if self.runs or self.uses.modules:
             self.packages = tools.scope.packages(self.reads | self.bound)
+            self.packages |= {m.partition(".")[0] for m in self.uses.modules} - {"__future__", ""}
         self.mentions = self.running.mentions | tools.scope.mentions(self.reads)
         read = imports.submodules_read(tools.scope.namespace, self.reads, self.mentions)
         self.fresh = tools.modules.loaded_since(self.running.modules)
         self.reads |= _prefixed("module", read)
         self.binds |= _prefixed("module", (m for m in self.uses.modules if m in sys.modules))
         self.mutates |= _prefixed("module", self.fresh)
+        self._follow_written_modules()
         for package in imports.packages_extended(self.running.node):
             self.reads.add(package)
             self.mutates.add(package)
             if known.get(package, NOTHING) is not NOTHING:
                 self.binds.discard(package)
+
+    def _follow_written_modules(self) -> None:
+        """An import gives a module as earlier statements left it."""
+        tools = self.tools
+        values = (tools.scope.namespace.get(n) for n in self.mutated)
+        written = {v.__name__ for v in values if is_a(v, types.ModuleType)}
+        tools.modules_written |= written
+        self.mutates |= _prefixed("module", written)
+        self.reads |= _prefixed("module", self.uses.modules & tools.modules_written)
+        if imports.writes_loaded(self.uses, tools.scope.namespace):
+            tools.modules_replaced = True
+            self.mutates.add(LOADED_MODULES)
+            self.reads.add(LOADED_MODULES)
+        elif tools.modules_replaced and (self.importing or self.mentions & imports.IMPORTING):
+            self.reads.add(LOADED_MODULES)
 
     # --------------------------------------------------------------------------------- state
 
@@ -243,6 +303,11 @@ class Evidence:
             mutated=bool(self.mutated),
         )
         tools.everywhere |= written & EVERYWHERE
+        code = invisible.code_given(self.uses, tools.scope) if self.runs else set()
+        if code:
+            written |= invisible.packages_given_code(self.mutated, tools.scope)
+            for package in written:
+                tools.planted.setdefault(package, set()).update(code)
         self.mutates |= _prefixed("package", written)
         self.reads |= _prefixed("package", self.packages - EVERYWHERE)
         if self.runs:
@@ -250,10 +315,12 @@ class Evidence:
 
     # --------------------------------------------------------------------------------- files
 
-    def _follow_files(self) -> None:
+    def _follow_files(self, *, asks: bool) -> None:
         """Find the files that the statement read and wrote."""
         lists = not self.importing and lists_folders(self.mentions, self.touched)
-        found = self.tools.filing.effects(self.running, self.touched, self.mutated, lists=lists)
+        found = self.tools.filing.effects(
+            self.running, self.touched, self.mutated, lists=lists, asks=asks
+        )
         self.reads |= found.reads
         self.binds |= found.binds
         self.mutates |= found.mutates

@@ -148,6 +148,8 @@ class Files:
             touched.removed.add(path)
         touched.removed = {p for p in touched.removed if not os.path.lexists(p)}
         touched.changed -= touched.created
+        for folder in [p for p in touched.removed if not os.path.lexists(p)]:
+            touched.removed |= {p for p in self.known if p.startswith(folder + os.sep)}
         self.known |= touched.read | touched.created | touched.changed | touched.removed
         return touched
 
@@ -226,6 +228,9 @@ class Files:
                     touched.read.add(path)
 
     def _open(self, path: str, mode: object, flags: int, touched: Touched) -> None:
+        if os.path.islink(path):
+            touched.read.add(path)  # which file it is rests on the link
+            path = os.path.realpath(path)
         access = flags & os.O_ACCMODE
         text = mode if isinstance(mode, str) else ""
         if access == os.O_RDONLY and not set(text) & set("wax+"):

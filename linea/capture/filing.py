@@ -71,13 +71,17 @@ class Filing:
     # ------------------------------------------------------------------------------- effects
 
     def effects(
-        self, running: Running, touched: Touched, mutated: Iterable[str], *, lists: bool
+        self, running: Running, touched: Touched, mutated: Iterable[str], *, lists: bool, asks: bool
     ) -> FileEffects:
-        """What a statement did that changed the objects of `mutated`; `lists`: it lists folders."""
+        """What a statement did that changed the objects of `mutated`.
+
+        `lists`: it lists folders; `asks`: it asks about files that it needn't open.
+        """
         written = self._written_through(mutated, touched)
         made = touched.created | touched.removed
         return FileEffects(
-            reads=_files((touched.read | running.named) - (touched.created - touched.read))
+            reads=(_files(self._written) if asks else set())
+            | _files((touched.read | touched.removed | running.named) - (touched.created - touched.read))
             | self._read_by_processes(touched)
             | _files(written)
             | (_folders(touched.listed) if lists else set())

@@ -6,6 +6,8 @@ The proofs are shallow: where none is found, the objects are looked at.
 from __future__ import annotations
 
 import ast
+import builtins
+import types
 from collections.abc import Iterable
 
 from linea.capture.objects import NOTHING
@@ -13,7 +15,7 @@ from linea.capture.rules import CONSUMING, CONTAINERS, LOOKS, PURE_BUILTINS
 from linea.capture.running import Running
 from linea.capture.scope import Scope, is_quiet_type
 from linea.capture.source import Uses
-from linea.capture.walk import ATOMS, IMMUTABLE
+from linea.capture.walk import ATOMS, IMMUTABLE, is_a
 
 _READING = frozenset({"call", "attribute", "operator", "subscript", "iterate"})
 _COMPUTING = frozenset({"operator", "subscript", "subscript store"})
@@ -28,14 +30,26 @@ def is_harmless(running: Running, scope: Scope) -> bool:
         return False
     if not uses.effects <= _READING or uses.raises or isinstance(running.node, _BODIES):
         return False
+    if running.indirect or _prints_to_file(uses):
+        return False
     return _calls_pure_builtins(uses, scope) and all(_is_safe_to_read(n, scope) for n in uses.loads)
 
 
 def _calls_pure_builtins(uses: Uses, scope: Scope) -> bool:
     """Whether everything called is a builtin that changes nothing, under its own name."""
     methods = any(len(chain) > 1 and chain[-1] in uses.calls for chain in uses.chains)
-    shadowed = any(name in scope.namespace for name in uses.calls)
+    shadowed = any(name in scope.namespace or _is_patched(name) for name in uses.calls)
     return uses.calls <= PURE_BUILTINS and not methods and not shadowed
+
+
+def _is_patched(name: str) -> bool:
+    """Whether the builtin `name` isn't Python's own."""
+    value = vars(builtins).get(name)
+    return not is_a(value, (types.BuiltinFunctionType, type)) or value.__module__ != "builtins"
+
+
+def _prints_to_file(uses: Uses) -> bool:
+    return "print" in uses.calls and "file" in uses.keywords
 
 
 def _is_safe_to_read(name: str, scope: Scope) -> bool:
@@ -61,8 +75,15 @@ def only_computes(uses: Uses, scope: Scope) -> bool:
     return True
 
 
-def only_looks(uses: Uses) -> bool:
+def only_looks(running: Running) -> bool:
     """Whether it leaves alone even what can't be seen: iterators, handles, C objects."""
+    uses = running.uses
+    if (
+        running.indirect
+        or _prints_to_file(uses)
+        or any(map(_is_patched, uses.calls & PURE_BUILTINS))
+    ):
+        return False
     if uses.calls and uses.calls <= PURE_BUILTINS and not _iterates(uses):
         return True
     if uses.calls and uses.calls <= LOOKS and not uses.writes_items:

@@ -63,8 +63,13 @@ def _drawing(facts: Facts) -> bool:
     return facts.pyplot or bool(facts.packages & DRAWING) or bool(facts.mentions & PLOTTERS)
 
 
+_OPTIONS = frozenset({
+    "get_option", "options", "option_context", "describe_option", "get_printoptions", "display",
+})  # fmt: skip
+
+
 def _text(facts: Facts) -> bool:
-    return facts.runs and (facts.text or facts.files)
+    return facts.runs and (facts.text or facts.files or bool(facts.mentions & _OPTIONS))
 
 
 def _random(module: Any) -> object:

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from linea.capture.source import Uses
 from linea.capture.walk import is_a
 
 DEPTH = 4
@@ -33,6 +34,8 @@ class UserModules:
         module = sys.modules.get(name)
         if module is None:
             return False
+        if getattr(module, "__file__", None) is None and getattr(module, "__spec__", 1) is None:
+            return name not in _MAIN  # made by hand
         self._known[name] = own = self._is_own(name, getattr(module, "__file__", None))
         return own
 
@@ -79,6 +82,20 @@ def _descend(module: types.ModuleType, mentions: set[str], found: set[str], dept
         if depth < DEPTH and part.__name__.startswith(module.__name__ + "."):
             found.add(part.__name__)
             _descend(part, mentions, found, depth + 1)
+
+
+IMPORTING = frozenset({"import_module", "__import__", "reload"})
+
+
+def writes_loaded(uses: Uses, namespace: dict[str, Any]) -> bool:
+    """Whether a statement puts something into `sys.modules`, or takes it out."""
+    direct = any(c[1:2] == ("modules",) and namespace.get(c[0]) is sys for c in uses.chains) or (
+        "modules" in uses.loads and namespace.get("modules") is sys.modules
+    )
+    return direct and bool(uses.writes_items or uses.calls & _REPLACING)
+
+
+_REPLACING = frozenset({"pop", "update", "setdefault", "clear", "popitem", "patch", "dict"})
 
 
 def packages_extended(node: ast.stmt) -> set[str]:

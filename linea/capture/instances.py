@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import marshal
+import sys
 import types
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
 from linea.capture.prints import shallow
-from linea.capture.walk import Handler, Walk, is_a
+from linea.capture.walk import Handler, Walk, address, is_a
 
 
 def _slots(kind: type) -> list[Any]:
@@ -32,10 +33,17 @@ def attributes_of(obj: object) -> dict[str, object] | None:
 
 def instance(kind: type, content: Handler | None) -> Handler:
     slots = _slots(kind)
+    finalized = hasattr(kind, "__del__") and has_user_finalizer(kind)
 
     def handle(obj: object, walk: Walk) -> object:
         shape: list[object] = [content(obj, walk)] if content is not None else []
         attributes = attributes_of(obj)
+        if finalized:
+            walk.weak.add(address(obj))
+        if attributes is not None and sys.getrefcount(attributes) > _ONE_HOLDER:
+            # Somebody else has it too, and can write to it.
+            walk.keys.add(address(attributes))
+            walk.shares.setdefault(address(obj), []).append(address(attributes))
         if attributes:
             values = list(attributes.values())
             walk.stack += values
@@ -58,6 +66,16 @@ def _joined(shape: list[object]) -> object:
         return xxh3_64_intdigest(marshal.dumps(shape, 2))
     except ValueError:
         return tuple(shape)
+
+
+_ONE_HOLDER = 3
+"""References to an instance's `__dict__` that only the instance and who counts them hold."""
+
+
+def has_user_finalizer(kind: type) -> bool:
+    """Whether `__del__` is a Python function: something that may be seen to have run."""
+    found = next((vars(b)["__del__"] for b in kind.__mro__ if "__del__" in vars(b)), None)
+    return is_a(found, types.FunctionType)
 
 
 def atom_content(root: Any) -> Handler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from linea.capture.hidden import Hidden
 from linea.capture.imports import UserModules
 from linea.capture.objects import Graph
 from linea.capture.scope import Scope
+from linea.capture.walk import address
 
 
 class Instruments:
@@ -32,3 +34,15 @@ class Instruments:
         """Random states that the session has seeded."""
         self.everywhere: set[str] = set()
         """Packages written to whose inner state can matter to any call."""
+        self.modules_written: set[str] = set()
+        """Dotted names of modules that statements have set attributes of."""
+        self.modules_replaced = False
+        """A statement has put a module into `sys.modules`, or taken one out."""
+        self._streams = (sys.stdout, sys.stderr)
+        self.planted: dict[str, set[str]] = {}
+        """By package, names of the user's code that it was given and may run at any time."""
+
+    def redirected(self) -> set[int]:
+        """Addresses of the objects that stand for standard output now and didn't at first."""
+        now = (sys.stdout, sys.stderr)
+        return {address(s) for s, first in zip(now, self._streams, strict=True) if s is not first}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import types
 from collections.abc import Sequence
 
 from linea.capture.objects import NOTHING
-from linea.capture.rules import PURE_BUILTINS, SETTER, SILENT_CALLS
+from linea.capture.rules import PURE_BUILTINS, SETTER, SILENT_CALLS, STANDARD
 from linea.capture.running import Running
 from linea.capture.scope import Scope
 from linea.capture.source import Uses
@@ -42,14 +43,41 @@ def packages_written(
     `visible`: it did something that shows; `state`: it changed hidden state; `mutated`: it changed
     objects of names.
     """
-    assigned = _packages_assigned(running.uses, scope)
+    # Of a setting whose change was seen, its package needs no guess.
+    assigned = set() if state else _packages_assigned(running.uses, scope)
     called = _Calls(running, scope, visible=visible, state=state).packages(mutated)
     return (assigned | called) - {"__main__", "builtins"} | (assigned & {"builtins"})
 
 
+def code_given(uses: Uses, scope: Scope) -> set[str]:
+    """Names of the user's own code that a statement passes on: whoever got it may run it later."""
+    methods = {chain[0] for chain in uses.chains if len(chain) > 1 and chain[-1] not in uses.calls}
+    given = {n for n in uses.loads if n in methods or _is_code(n, scope)}
+    late = {n for n in uses.deferred if n in scope.namespace or not hasattr(builtins, n)}
+    return {n for n in given | late if not is_a(scope.namespace.get(n), types.ModuleType)}
+
+
+def _is_code(name: str, scope: Scope) -> bool:
+    value = scope.namespace.get(name)
+    if is_a(value, (types.FunctionType, types.MethodType, types.BuiltinMethodType)):
+        return True
+    kind = value if is_a(value, type) else type(value)
+    return kind.__module__ == "__main__" or bool(scope.graph.reach.get(name, NOTHING).names)
+
+
+def packages_given_code(mutated: set[str], scope: Scope) -> set[str]:
+    """Packages of Python's own that keep code of the user's in objects that lead to other ones.
+
+    Such objects can often be had by name anywhere: `logging.getLogger("app")`.
+    """
+    kinds = (type(scope.namespace.get(name)) for name in mutated)
+    return {_top(k.__module__) for k in kinds if k.__module__ != "builtins"} & STANDARD
+
+
 def _packages_assigned(uses: Uses, scope: Scope) -> set[str]:
     """Packages whose modules or classes have attributes assigned."""
-    found: set[str] = set()
+    roots = map(scope.namespace.get, uses.writes_items)
+    found = {_top(v.__name__) for v in roots if is_a(v, types.ModuleType)}
     for chain in uses.attribute_stores:
         owner = scope.resolve(chain[:-1])
         if is_a(owner, types.ModuleType):
@@ -67,6 +95,7 @@ class _Calls:
         self.scope = scope
         self.gave_value = running.gave_value
         self.discarded = isinstance(running.node, ast.Expr) and not visible
+        self.gives_code = bool(code_given(running.uses, scope)) if self.discarded else False
         # A setting whose change was seen needs no guess.
         self.setters = set() if state else {c for c in self.uses.calls if SETTER.match(c)}
 
@@ -80,12 +109,20 @@ class _Calls:
     def _by_chains(self, mutated: bool) -> set[str]:
         """Packages of modules and objects that methods were called of."""
         found: set[str] = set()
+        ends = {chain[-1] for chain in self.uses.chains} | self.uses.loads
+        floating = self.setters - ends  # `module.get("x").set(1)`
         for chain in self.uses.chains:
             if chain[-1] not in self.uses.calls and not self.setters:
                 continue
             value = self.scope.namespace.get(chain[0])
             if is_a(value, types.ModuleType):
-                if chain[-1] in self.setters or (self.discarded and self._may_set(chain)):
+                keeps = self.gives_code and _top(value.__name__) in STANDARD
+                if (
+                    floating
+                    or chain[-1] in self.setters
+                    or keeps
+                    or (self.discarded and self._may_set(chain))
+                ):
                     found.add(_top(value.__name__))
             elif chain[-1] in self.setters and value is not None and not mutated:
                 kind = value if is_a(value, type) else type(value)

@@ -50,6 +50,8 @@ class Kinds:
         self.namespace = namespace
         self.is_user_module = is_user_module
         self.known: dict[type, Kind] = {}
+        self.user_classes = False
+        """Classes of the user's own code were met, or objects of such."""
         self._codes: dict[types.CodeType, CodeNames] = {}
 
     def classify(self, kind: type) -> Kind:
@@ -58,6 +60,7 @@ class Kinds:
         package = module.partition(".")[0]
         user = package == "__main__" or self.is_user_module(module)
         name = f"{module}.{qualname(kind)}"
+        self.user_classes |= user
         library = "" if user or package in ("builtins", "linea") else package
         if package == "linea" or module.startswith(("IPython.", "ipykernel.", "zmq.")):
             return Kind(name, None, "", False, 0)
@@ -134,16 +137,13 @@ class Kinds:
             self.called(function.__code__, walk)
         else:
             name = scope.get("__name__", "")
-            if isinstance(name, str):
-                if self.is_user_module(name):
-                    module = sys.modules.get(name)
-                    if module is not None and vars(module) is scope:
-                        stack.append(module)
-                    else:
-                        names = self.code_names(function.__code__)
-                        stack.extend(scope[n] for n in names.names if n in scope)
-                else:
-                    walk.packages.add(name.partition(".")[0])
+            module = sys.modules.get(name) if isinstance(name, str) else None
+            if module is None or vars(module) is not scope:
+                stack.append(scope)  # made by `exec`, or of a module that was taken out
+            elif self.is_user_module(name):
+                stack.append(module)
+            else:
+                walk.packages.add(name.partition(".")[0])
         return (
             address(function.__code__),
             tuple(address(cell) for cell in cells),
@@ -195,7 +195,7 @@ class Kinds:
             walk.reads_all = True
             return None
         walk.modules.add(name)
-        if not self.is_user_module(name):
+        if not self.is_user_module(name) and sys.modules.get(name) is module:
             walk.packages.add(name.partition(".")[0])
             return "module"
         content = {
@@ -203,6 +203,8 @@ class Kinds:
             for k, v in module.__dict__.copy().items()
             if k not in ("__builtins__", "__loader__", "__spec__", "__cached__")
         }
+        walk.keys.add(address(module.__dict__))
+        walk.shares[address(module)] = [address(module.__dict__)]
         walk.stack.extend(content.values())
         return shallow(list(content.items()))
 
@@ -212,6 +214,7 @@ class Kinds:
         if not user:
             walk.packages.add(module.partition(".")[0])
             return "class"
+        self.user_classes = True
         content = {
             k: v
             for k, v in type.__dict__["__dict__"].__get__(kind).items()

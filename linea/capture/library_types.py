@@ -23,7 +23,9 @@ def _ndarray(obj: Any, walk: Walk) -> object:
         if owner is None:
             # The memory itself, by its address, so that whoever shares it without a chain of
             # bases (torch, pandas, Arrow) meets here.
-            shared.append(~_data_address(base))
+            start = _data_address(base)
+            shared.append(~start)
+            walk.buffers[start] = base.nbytes
             break
         shared.append(address(owner))
         if not hasattr(owner, "__array_interface__") or not hasattr(owner, "strides"):
@@ -41,9 +43,28 @@ def _ndarray(obj: Any, walk: Walk) -> object:
                 obj.strides,
                 sequence(obj.ravel().tolist(), obj.size, walk),
             )
-        walk.blind(obj)
-        return None
+        rows = [cell for row in obj.ravel().tolist() for cell in row]
+        return (obj.dtype.str, obj.shape, obj.strides, sequence(rows, len(rows), walk))
     return (obj.dtype.str, obj.shape, obj.strides, _array_print(obj))
+
+
+def _record(obj: Any, walk: Walk) -> object:
+    """One element of a structured array: a view of it that doesn't tell of what."""
+    start = _data_address(obj)
+    shared = [~at for at, size in walk.buffers.items() if at <= start < at + size]
+    walk.keys.update(shared)
+    walk.shares[address(obj)] = shared
+    return shallow(obj.tolist()) if obj.dtype.names else obj.tobytes()
+
+
+def _flat_iterator(obj: Any, walk: Walk) -> object:
+    walk.stack.append(obj.base)
+    return obj.index
+
+
+def _array_iterator(obj: Any, walk: Walk) -> object:
+    walk.stack.extend(obj.operands)
+    return obj.iterindex
 
 
 def _data_address(obj: Any) -> int:
@@ -68,7 +89,13 @@ def _array_print(obj: Any) -> int:
 def _memmap(obj: Any, walk: Walk) -> object:
     if obj.filename is not None:
         walk.files.add(str(obj.filename))
-    return _ndarray(obj, walk)
+    shape = _ndarray(obj, walk)
+    if obj.filename is not None:
+        # Another map of the same file is the same memory.
+        file = hash(("memmap", str(obj.filename)))
+        walk.keys.add(file)
+        walk.shares[address(obj)].append(file)
+    return shape
 
 
 def _masked_array(obj: Any, walk: Walk) -> object:
@@ -85,8 +112,14 @@ def _masked_array(obj: Any, walk: Walk) -> object:
 def _random_generator(obj: Any, walk: Walk) -> object:
     source = getattr(obj, "bit_generator", None) or getattr(obj, "_bit_generator", obj)
     walk.keys.add(address(source))
-    state = source.state
-    return repr(state) if "key" not in str(state.get("state"))[:8] else _deep(state)
+    if source is not obj:
+        walk.stack.append(source)
+    walk.stack.append(source.seed_seq)
+    return _deep(source.state)
+
+
+def _seed_sequence(obj: Any, walk: Walk) -> object:
+    return repr(obj.state)
 
 
 def _deep(state: object) -> object:
@@ -237,6 +270,10 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("numpy", "memmap"): _memmap,
     ("numpy", "MaskedArray"): _masked_array,
     ("numpy", "ndarray"): _ndarray,
+    ("numpy", "void"): _record,
+    ("numpy", "flatiter"): _flat_iterator,
+    ("numpy", "nditer"): _array_iterator,
+    ("numpy", "SeedSequence"): _seed_sequence,
     ("numpy", "Generator"): _random_generator,
     ("numpy", "BitGenerator"): _random_generator,
     ("numpy", "RandomState"): _legacy_generator,
@@ -283,6 +320,6 @@ def is_immutable_of_library(kind: type, package: str) -> bool:
         return "type" in name.lower() or name in ("Expr", "LazyFrame", "PyExpr", "PyLazyFrame")
     if package == "torch":
         return name in ("dtype", "device", "Size", "layout", "memory_format", "finfo", "iinfo")
-    if package in ("typing", "zoneinfo", "_contextvars"):
+    if package in ("typing", "zoneinfo"):
         return True
     return package == "_thread" and name == "_localdummy"

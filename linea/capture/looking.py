@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from linea.capture.budget import Budget
-from linea.capture.objects import MIXED, NOTHING, Reach
+from linea.capture.objects import MIXED, NOTHING, Graph, Reach
 from linea.capture.scope import Scope
 
 LEAST = 0.02
@@ -88,11 +88,12 @@ class Look:
         self.visited |= keys
 
 
-def unseen(*reaches: Mapping[str, Reach], names: Iterable[str]) -> set[int]:
-    """Keys of what is below `names` and can't be seen, by any of `reaches`."""
+def unseen(graph: Graph, before: Mapping[str, Reach], names: Iterable[str]) -> set[int]:
+    """Keys of what is below `names` and can't be seen, now or `before`."""
     found: set[int] = set()
     for name in names:
-        for reach in reaches:
+        for reach in (before, graph.reach):
             below = reach.get(name, NOTHING)
             found |= below.keys if below.cut else below.opaque
+        found |= {key for key in graph.links.get(name, ()) if key > MIXED}
     return found

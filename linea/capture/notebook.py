@@ -84,7 +84,7 @@ class Watcher:
         source = self.shell.transform_cell(self._raw)
         self.cells.append((self._count, self._raw))
         if self._count is not None:
-            self.session.inputs[self._count] = self._raw
+            self.session.inputs[self._count] = self._raw.rstrip("\n")
         self._queue = []
         floor = 0
         for node in tree.body:

@@ -14,7 +14,7 @@ the type and the content, so either they differ, or the two can't be told apart 
 import time
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from linea.capture.kinds import Kinds
@@ -39,6 +39,8 @@ class Reach:
     modules: frozenset[str] = frozenset()
     """Dotted names of modules below it."""
     files: frozenset[str] = frozenset()
+    weak: frozenset[int] = frozenset()
+    """Addresses of objects whose death shows below it."""
     """Paths that open handles below it stand for."""
     reads_all: bool = False
     """A function below it can read any global name (`eval`, `globals` …)."""
@@ -65,12 +67,24 @@ class Graph:
         self.owners: dict[int, str | set[str]] = {}
         """The one name, or the names, that lead to an object."""
         self.links: dict[str, set[int]] = {}
+        self.shares: dict[int, list[int]] = {}
+        self.buffers: dict[int, int] = {}
+        """Start and size of the memory of arrays."""
+        self.watched: dict[int, set[str]] = {}
+        """By address of an object, the names for which it matters whether it lives."""
+        self.moved: set[int] = set()
+        """Those of them that some name has begun or ceased to reach, since this was last emptied."""
         self._kinds = Kinds(namespace, is_user_module)
         self._mixed = 0
 
+    @property
+    def user_classes(self) -> bool:
+        """Whether the user's own classes were seen."""
+        return self._kinds.user_classes
+
     def walk(self, values: Iterable[object], deadline: float) -> Walk:
         """Walk everything below `values`."""
-        walk = Walk(deadline, self.prints)
+        walk = Walk(deadline, self.prints, self.buffers)
         stack = walk.stack
         stack.extend(values)
         seen = walk.seen
@@ -139,6 +153,7 @@ class Graph:
         changed: set[int] = set()
         parts: set[int] = set()
         prints = self.prints
+        shares = self.shares
         for key, shape in walk.prints.items():
             known = prints.get(key)
             if known is None:
@@ -146,11 +161,12 @@ class Graph:
             elif known != shape:
                 changed.add(key)
                 # Whoever sees the same memory through another object may see the change.
-                changed.update(walk.shares.get(key, ()))
+                changed.update(walk.shares.get(key, ()), shares.get(key, ()))
                 parts.update(walk.trees.get(key, ()))
                 if is_tree(known):
                     parts |= before
                 prints[key] = shape
+        shares.update(walk.shares)
         return changed, parts
 
     def _adopt(self, name: str, walk: Walk) -> None:
@@ -158,8 +174,12 @@ class Graph:
         keys = frozenset(walk.keys | self.links[name] if name in self.links else walk.keys)
         before = self.reach.get(name, NOTHING).keys
         if keys != before:
+            if self.watched:
+                self.moved |= self.watched.keys() & (keys ^ before)
             self._own(name, keys - before)
             self._drop(name, before - keys)
+        for key in walk.weak:
+            self.watched.setdefault(key, set()).update((name, *walk.names))
         self.reach[name] = Reach(
             keys,
             frozenset(walk.opaque),
@@ -168,6 +188,7 @@ class Graph:
             frozenset(walk.packages),
             frozenset(walk.modules),
             frozenset(walk.files),
+            frozenset(walk.weak),
             walk.reads_all,
             walk.pyplot,
             walk.cut,
@@ -178,6 +199,8 @@ class Graph:
         reach = self.reach.pop(name, None)
         self.links.pop(name, None)
         if reach is not None:
+            if self.watched:
+                self.moved |= self.watched.keys() & reach.keys
             self._drop(name, reach.keys)
 
     def _own(self, name: str, keys: Iterable[int]) -> None:
@@ -200,6 +223,9 @@ class Graph:
             if holders == name or not holders:
                 owners.pop(key, None)
                 self.prints.pop(key, None)
+                self.shares.pop(key, None)
+                if key < 0:
+                    self.buffers.pop(~key, None)
 
     def _sharing(self, key: int) -> set[str]:
         """The names that lead to `key`, where there are several."""
@@ -214,10 +240,7 @@ class Graph:
         self.links.setdefault(name, set()).update(extra)
         reach = self.reach.get(name, NOTHING)
         self._own(name, extra - reach.keys)
-        self.reach[name] = Reach(
-            reach.keys | extra, reach.opaque, reach.names, reach.mentions, reach.packages,
-            reach.modules, reach.files, reach.reads_all, reach.pyplot, reach.cut,
-        )  # fmt: skip
+        self.reach[name] = replace(reach, keys=reach.keys | extra)
 
     def tie(self, bound: Iterable[str], read: Iterable[str], *, stores: bool) -> None:
         """Names may share what no walk shows: something opaque, or the rest of what was cut.

@@ -7,7 +7,6 @@ import marshal
 import re
 import time
 import types
-import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,9 +35,7 @@ def shallow(items: Iterable[object]) -> int:
 
 
 def _immutable_print(item: object) -> object:
-    if isinstance(
-        item, (types.CodeType, types.FrameType, types.TracebackType, re.Match, weakref.ref)
-    ):
+    if isinstance(item, (types.CodeType, types.FrameType, types.TracebackType, re.Match)):
         return address(item)
     return (type(item).__name__, repr(item))
 

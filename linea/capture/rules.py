@@ -89,6 +89,12 @@ CONSUMING = frozenset({
 })  # fmt: skip
 """Builtins that use up the iterators they are given."""
 
+ASKING = frozenset({
+    "exists", "lexists", "is_file", "isfile", "is_dir", "isdir", "stat", "lstat", "getsize", "getmtime",
+    "getctime", "access", "samefile", "readlink", "is_symlink", "islink", "which",
+})  # fmt: skip
+"""Calls that ask about a file without opening it."""
+
 LISTING = frozenset({
     "listdir", "scandir", "glob", "iglob", "rglob", "walk", "iterdir", "system", "getoutput", "run",
     "ls", "check_output", "Popen", "exists", "rmtree", "copytree", "read_csv", "dataset",

@@ -23,6 +23,8 @@ class Running:
     """Files that its texts and the handles it reads stand for."""
     modules: int = 0
     """How many modules were loaded."""
+    indirect: bool = False
+    """It may run or write to something of the user's that its text doesn't show."""
     figures: tuple[int, ...] = ()
     """Addresses of pyplot's figures, the current one last."""
     gave_value: bool = False

@@ -91,7 +91,6 @@ class Session:
         self.network: set[int] = set()
         self.blocks: dict[int, BlockFacts] = {}
         """What was known of names as compound statements began, by step."""
-        self.user_classes = False
         self.tools = Instruments(namespace, root, {str(root / source)} if source else ())
         self.files = self.tools.filing.files
         self.budget = self.tools.budget
@@ -130,8 +129,6 @@ class Session:
     def _note_kind(self, node: ast.stmt, found: Uses) -> None:
         if isinstance(node, _BLOCKS):
             self.blocks[len(self.steps)] = self.tools.scope.block_facts(found)
-        elif isinstance(node, ast.ClassDef):
-            self.user_classes = True
 
     def after(
         self,

@@ -15,7 +15,6 @@ import re
 import sys
 import types
 import uuid
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard, TypeVar
 
@@ -37,7 +36,7 @@ IMMUTABLE = frozenset({
     datetime.timedelta, datetime.timezone, uuid.UUID, re.Pattern, re.Match, type(...),
     type(NotImplemented), types.CodeType, pathlib.PurePosixPath, pathlib.PosixPath,
     pathlib.PureWindowsPath, pathlib.WindowsPath, types.FrameType, types.TracebackType,
-    weakref.ref, types.GetSetDescriptorType, types.MemberDescriptorType,
+    types.GetSetDescriptorType, types.MemberDescriptorType,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
     types.GenericAlias, types.UnionType, type(ctypes.CDLL(None)) if sys.platform != "win32" else int,
 })  # fmt: skip
@@ -54,12 +53,15 @@ class Walk:
     """State of one walk."""
 
     __slots__ = (
-        "cut", "deadline", "files", "keep", "keys", "known", "mentions", "modules", "names", "opaque",
-        "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack", "trees",
+        "buffers", "cut", "deadline", "files", "keep", "keys", "known", "mentions", "modules", "names",
+        "opaque", "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack", "trees", "weak",
     )  # fmt: skip
 
-    def __init__(self, deadline: float, known: Mapping[int, object]) -> None:
+    def __init__(
+        self, deadline: float, known: Mapping[int, object], buffers: dict[int, int]
+    ) -> None:
         self.known = known
+        self.buffers = buffers
         self.seen: set[int] = set()
         self.stack: list[object] = []
         self.keep: list[object] = []
@@ -73,6 +75,7 @@ class Walk:
         self.packages: set[str] = set()
         self.modules: set[str] = set()
         self.files: set[str] = set()
+        self.weak: set[int] = set()
         self.reads_all = False
         self.pyplot = False
         self.cut = False

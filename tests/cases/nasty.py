@@ -1,0 +1,370 @@
+"""Whole programs → every final variable sliced, each slice run alone, values compared.
+
+The programs stand in `nasty/*.txt`: `=== title` begins one, `--- cell` divides the cells of a
+notebook (`--- cell 2` runs cell 2 again), `--- file NAME` gives a file that is there before.
+`python tests/cases/nasty.py [WORDS]` runs those whose title or file has one of the words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from harness import in_child, preload  # noqa: E402
+
+WORDS = re.compile(r"^(===|---) ?(.*)$")
+SECONDS = 90
+KEPT: list[object] = []
+
+
+@dataclass
+class Program:
+    """One program: cells in the order they run, and files that are there before."""
+
+    title: str
+    group: str
+    cells: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shell(self) -> bool:
+        """Its cells are IPython's."""
+        return self.group.startswith("notebook")
+
+    @property
+    def lines(self) -> str:
+        return "\n# cell\n".join(self.cells)
+
+
+@dataclass
+class Verdict:
+    """What one program gave."""
+
+    checked: int = 0
+    wrong: list[str] = field(default_factory=list)
+    kept: int = 0
+    steps: int = 0
+
+
+def load(group: str, text: str) -> Iterator[Program]:
+    """The programs of one file."""
+    program: Program | None = None
+    here: list[str] = []
+    numbered: list[list[str]] = []
+    order: list[int] = []
+    parts: dict[str, list[str]] = {}
+
+    def done() -> Program | None:
+        if program is None:
+            return None
+        program.cells = ["".join(numbered[i]) for i in order]
+        program.files = {name: "".join(lines) for name, lines in parts.items()}
+        return program
+
+    for line in text.splitlines(keepends=True):
+        found = WORDS.match(line.rstrip("\n"))
+        if found and found[1] == "===":
+            if (finished := done()) is not None:
+                yield finished
+            program = Program(found[2], group)
+            here = []
+            numbered, order, parts = [here], [0], {}
+        elif found:
+            what, _, rest = found[2].partition(" ")
+            here = []
+            if what == "file":
+                parts[rest] = here
+            elif rest:
+                order.append(int(rest) - 1)
+            else:
+                if numbered == [[]]:
+                    numbered, order = [], []
+                numbered.append(here)
+                order.append(len(numbered) - 1)
+        else:
+            here.append(line)
+    if (finished := done()) is not None:
+        yield finished
+
+
+def programs() -> list[Program]:
+    return [p for path in sorted((HERE / "nasty").glob("*.txt")) for p in load(path.stem, path.read_text())]
+
+
+# ------------------------------------------------------------------------------------- values
+
+
+def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any:
+    """A text that is equal for equal values, across processes, into objects of user classes."""
+    seen = {} if seen is None else seen
+    kind = type(value)
+    if kind in (int, str, bytes, bool, type(None), float, complex):
+        return re.sub(r"/tmp/tmp\w+(/\d+/work)?", "", repr(value)) if kind is str else repr(value)
+    if id(value) in seen:
+        return f"<{seen[id(value)]}>"
+    if depth > 12:
+        return "deep"
+    seen[id(value)] = len(seen)
+    KEPT.append(value)  # an address means something only while the object lives
+    name = f"{kind.__module__}.{kind.__qualname__}"
+
+    def sub(inner: Any) -> Any:
+        return plain(inner, seen, depth + 1)
+
+    if kind in (list, tuple):
+        return f"{kind.__name__}({', '.join(map(sub, value))})"
+    if kind in (set, frozenset):
+        return f"{kind.__name__}({', '.join(sorted(map(sub, value)))})"
+    if isinstance(value, dict):
+        inner = [f"{sub(k)}: {sub(v)}" for k, v in dict.items(value)]
+        return f"{name}({', '.join(inner)}){_attributes(value, sub)}"
+    package = kind.__module__.partition(".")[0]
+    if package == "pandas" and hasattr(value, "to_csv"):
+        frame = value.to_frame() if kind.__name__ == "Series" else value
+        index = [frame.index.names, getattr(value, "name", None), str(frame.index.dtype)]
+        return f"{name} {frame.to_dict('split')!r} {frame.dtypes.to_dict()} {index} {value.attrs}"
+    if kind.__name__ == "LazyFrame":
+        return f"{name} {value.collect()!r}"
+    if package in ("pandas", "polars"):
+        return re.sub(r"0x[0-9a-f]+", "", f"{name} {value!r}")
+    if package == "numpy" and kind.__name__ in ("ndarray", "memmap", "matrix", "recarray"):
+        return f"{name} {value.dtype} {value.shape} {sub(value.tolist())}"
+    if package == "numpy" and kind.__name__ in ("Generator", "RandomState"):
+        bits = value.bit_generator if kind.__name__ == "Generator" else value._bit_generator
+        return f"{name} {bits.state!r} {bits.seed_seq.n_children_spawned}"
+    if package == "torch" and hasattr(value, "detach"):
+        return f"{name} {value.detach().tolist()!r}"
+    if package == "matplotlib" and kind.__name__ == "Figure":
+        with io.BytesIO() as out:
+            value.savefig(out, format="png", metadata={"Software": None})
+            return f"figure {hashlib.md5(out.getvalue()).hexdigest()}"
+    if package == "matplotlib":
+        return f"{name} {sub(value.figure) if getattr(value, 'figure', None) is not None else ''}"
+    if isinstance(value, types.FunctionType):
+        cells = [c.cell_contents for c in value.__closure__ or ()]
+        state = [value.__defaults__, cells, value.__kwdefaults__, value.__dict__]
+        return f"function {value.__name__} {value.__code__.co_names} {value.__code__.co_varnames} {[sub(s) for s in state]}"
+    if isinstance(value, types.MethodType):
+        return f"method {value.__func__.__name__} of {sub(value.__self__)}"
+    if isinstance(value, types.ModuleType):
+        return f"module {value.__name__}"
+    if isinstance(value, type):
+        inner = [f"{k}: {sub(v)}" for k, v in vars(value).items() if not k.startswith("__")] if kind.__module__ in ("__main__", "builtins") and value.__module__ == "__main__" else []
+        return f"class {value.__name__} {inner}"
+    if isinstance(value, types.GeneratorType) or hasattr(kind, "__next__") and package in ("builtins", "itertools"):
+        return f"{kind.__name__} {[sub(v) for v in islice(value, 50)]}"
+    if kind.__name__ == "deque":
+        return f"deque({[sub(v) for v in value]}, {value.maxlen})"
+    if hasattr(kind, "get_params") and package != "__main__":
+        return f"{name} {_attributes(value, sub)}"
+    if kind.__name__ in ("StringIO", "BytesIO"):
+        return f"{name} {value.closed or (value.getvalue(), value.tell())}"
+    if kind.__name__ == "Connection" and package == "sqlite3":
+        try:
+            return f"{name} {list(value.iterdump())}"
+        except Exception as error:
+            return f"{name} {error}"
+    if kind.__module__ == "__main__":
+        text = f"{name}{_attributes(value, sub)}"
+        if isinstance(value, (list, tuple)):
+            text += f"[{', '.join(map(sub, value))}]"
+        return text
+    if kind.__name__ in ("Thread", "ForkProcess", "SpawnProcess"):
+        return f"{name} {value.is_alive()}"
+    return re.sub(r" at 0x[0-9a-fA-F]+|/tmp/tmp\w+(/\d+/work)?|name=\d+|fd=\d+|0x[0-9a-fA-F]+", "", f"{name} {value!r}")
+
+
+def _attributes(value: Any, sub: Any) -> str:
+    found: dict[str, Any] = dict(getattr(value, "__dict__", {}) or {})
+    for base in type(value).__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        for slot in [slots] if isinstance(slots, str) else slots:
+            with contextlib.suppress(AttributeError):
+                found[slot] = object.__getattribute__(value, slot)
+    return "{" + ", ".join(f"{k}: {sub(v)}" for k, v in sorted(found.items())) + "}"
+
+
+def text_of(value: object) -> str:
+    try:
+        return plain(value)
+    except Exception as error:
+        return f"{type(value).__name__} can't be shown: {type(error).__name__}: {error}"
+
+
+# -------------------------------------------------------------------------------------- running
+
+
+def lay(program: Program, folder: Path) -> None:
+    folder.mkdir()
+    for name, content in program.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+def names_of(namespace: dict[str, Any]) -> list[str]:
+    found = [
+        n
+        for n, v in namespace.items()
+        if not n.startswith("_")
+        and not isinstance(v, types.ModuleType)
+        and n not in ("In", "Out", "exit", "quit", "open", "get_ipython", "display")
+    ]
+    return sorted(found, key=lambda n: (hasattr(type(namespace[n]), "__next__"), n))
+
+
+def whole(program: Program, folder: Path) -> dict[str, Any]:
+    """Run the program under capture; the values of its variables, and their slices."""
+    from linea.capture.criterion import slice_of_name
+
+    session, namespace = (_in_shell if program.shell else _as_script)(program, folder)
+    os.chdir(folder)
+    pieces, values = {}, {}
+    for name in names_of(namespace):
+        piece = slice_of_name(session, name)
+        if not piece.unreproducible:
+            pieces[name] = piece.code
+    del session
+    for name in pieces:
+        values[name] = text_of(namespace[name])
+    return {"slices": pieces, "values": values}
+
+
+def _as_script(program: Program, folder: Path) -> tuple[Any, dict[str, Any]]:
+    from linea.capture.script import main_module, run_statements
+    from linea.capture.session import Session
+
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    path = folder / "program.py"
+    module = main_module(path)
+    sys.modules["__main__"] = module
+    sys.argv = ["program.py"]
+    session = Session(module.__dict__, root=folder, source="program.py")
+    for code in program.cells:
+        path.write_text(code)
+        try:
+            run_statements(session, code, str(path), "program.py", module.__dict__)
+        except BaseException:
+            if len(program.cells) == 1:
+                raise
+    if session.notes:
+        raise RuntimeError("; ".join(session.notes))
+    session.files.pause()
+    return session, module.__dict__
+
+
+def _in_shell(program: Program, folder: Path) -> tuple[Any, dict[str, Any]]:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from linea import watching
+
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ["IPYTHONDIR"] = str(folder.parent / "ipython")
+    shell = InteractiveShell.instance()
+    session = watching.watch_ipython(shell)
+    for cell in program.cells:
+        shell.run_cell(cell, store_history=True)
+    if session.notes:
+        raise RuntimeError("; ".join(session.notes))
+    session.files.pause()
+    return session, shell.user_ns
+
+
+def alone(code: str, names: list[str], folder: Path) -> dict[str, str]:
+    """Run a slice; the values of variables after it."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    sys.argv = ["program.py"]
+    module = types.ModuleType("__main__")
+    module.__dict__["__file__"] = str(folder / "program.py")
+    sys.modules["__main__"] = module
+    (folder / "program.py").write_text(code)
+    if "get_ipython" in code or "display(" in code:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        os.environ["IPYTHONDIR"] = str(folder.parent / "ipython")
+        shell = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
+        module.__dict__["get_ipython"] = lambda: shell
+    exec(compile(code, str(folder / "program.py"), "exec", dont_inherit=True), module.__dict__)
+    os.chdir(folder)
+    space = module.__dict__
+    return {n: text_of(space[n]) if n in space else "unbound" for n in names}
+
+
+def check(program: Program) -> Verdict:
+    """Slice every final variable of `program`, run each slice alone, compare."""
+    verdict = Verdict()
+    with tempfile.TemporaryDirectory() as base:
+        root = Path(base).resolve()
+        (root / "0").mkdir()
+        lay(program, root / "0" / "work")
+        status, found = in_child(lambda: whole(program, root / "0" / "work"), timeout=SECONDS)
+        if status != "ok":
+            verdict.wrong.append("the program itself: " + found[-1500:])
+            return verdict
+        by_code: dict[str, list[str]] = {}
+        for name, code in found["slices"].items():
+            by_code.setdefault(code, []).append(name)
+        for number, (code, names) in enumerate(by_code.items(), 1):
+            place = root / str(number)
+            place.mkdir()
+            lay(program, place / "work")
+            status, got = in_child(lambda: alone(code, names, place / "work"), timeout=SECONDS)  # noqa: B023
+            for name in names:
+                verdict.checked += 1
+                want = found["values"][name].replace(str(root / "0"), str(place))
+                have = got[name] if status == "ok" else "raised " + got[-600:]
+                if have != want:
+                    verdict.wrong.append(f"{name}: {_differing(want, have)}\n--- slice of {name}\n{code}")
+    return verdict
+
+
+def _differing(want: str, have: str) -> str:
+    start = max(len(os.path.commonprefix([want, have])) - 60, 0)
+    return f"{want[start:][:250]}\n  alone: {have[-500:] if have.startswith('raised') else have[start:][:250]}"
+
+
+def preload_all() -> None:
+    preload()
+    import unittest.mock  # noqa: F401
+
+    import matplotlib.pyplot
+    import scipy.stats  # noqa: F401
+    import sklearn.pipeline  # noqa: F401
+
+    matplotlib.pyplot.close("all")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent.parent))
+    preload_all()
+    words = [w for w in sys.argv[1:] if not w.startswith("-")]
+    loud = "-q" not in sys.argv
+    totals = [0, 0, 0]
+    for program in programs():
+        if words and not any(w in program.title or w in program.group for w in words):
+            continue
+        verdict = check(program)
+        totals[0] += 1
+        totals[1] += verdict.checked
+        totals[2] += len(verdict.wrong)
+        if verdict.wrong:
+            print(f"WRONG {program.group}: {program.title}")
+            for text in verdict.wrong if loud else []:
+                print("   ", text.replace("\n", "\n    "))
+    print(f"{totals[0]} programs, {totals[1]} values, {totals[2]} wrong")
