@@ -221,8 +221,6 @@ def _bodies(
         )
         known = known or unknown
         # An import of the user's own module reads its file and may do anything.
-        words = set(re.findall(r"[^\W\d]\w*", step.statement.source))
-        hidden = frozenset(r for r in step.effects.reads if r.isidentifier() and r not in words)
         bare = all(w.startswith("module:") for w in step.effects.mutates) and not any(
             r.startswith("file:") for r in step.effects.reads
         )
@@ -232,7 +230,7 @@ def _bodies(
                 known.kinds,
                 known.shares,
                 bare,
-                hidden,
+                frozenset(r for r in step.effects.reads if r.isidentifier()),
                 step.error is not None,
                 fixed,
             )

@@ -100,8 +100,8 @@ class Piece:
     """Per name in it, the names that shared an object with it."""
     bare: bool = True
     """Running it did nothing that shows but bind its names."""
-    hidden: frozenset[str] = frozenset()
-    """Names that it read though its text doesn't mention them."""
+    reads: frozenset[str] = frozenset()
+    """Names that it read, whether its text mentions them or not."""
     raised: bool = False
     """It raised: where in the functions that it called isn't known, so they stay whole."""
     fixed: bool = False
@@ -158,6 +158,12 @@ class _Program:
         )
         self.confined: dict[str, _Effect | None] = {}
         self.modules = self._modules()
+        self.words = [_mentions(p.source) for p in pieces]
+        late = [self.words[i] for i in range(len(pieces)) if self._deferred(i)]
+        self.hidden = [
+            p.reads - words.union(*late) for p, words in zip(pieces, self.words, strict=True)
+        ]
+        """By piece, names that it read though neither its text nor that of a function mentions them."""
 
     def _stored(self) -> set[str]:
         found: set[str] = set()
@@ -193,7 +199,7 @@ class _Program:
 
     def run(self) -> list[list[Line] | None]:
         kept: list[list[Line] | None] = [whole(p.source) for p in self.pieces]
-        mentions = [_mentions(p.source) | p.hidden for p in self.pieces]
+        mentions = [m | h for m, h in zip(self.words, self.hidden, strict=True)]
         for _ in range(len(self.pieces) + 4):
             before = [None if k is None else len(k) for k in kept]
             for i in range(len(self.pieces) - 1, -1, -1):
@@ -211,7 +217,7 @@ class _Program:
                 new = self._piece(i, lines, later)
                 kept[i] = new
                 mentions[i] = (
-                    _mentions("\n".join(x.text for x in new)) | self.pieces[i].hidden
+                    _mentions("\n".join(x.text for x in new)) | self.hidden[i]
                     if new is not None
                     else set()
                 )
@@ -255,7 +261,7 @@ class _Program:
             return _cut(lines, block.removed(set()))
         if isinstance(tree, (ast.For, ast.While, ast.If, ast.With)):
             block = _Block(self, [tree], piece.kinds, shares=piece.shares)
-            return _cut(lines, block.removed(later | piece.hidden))
+            return _cut(lines, block.removed(later | self.hidden[i]))
         return lines
 
     def _unneeded(self, tree: ast.stmt, later: set[str], piece: Piece) -> bool:

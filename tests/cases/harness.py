@@ -182,7 +182,7 @@ def run_inner(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     module = main_module(path)
     sys.modules["__main__"] = module
     session = Session(module.__dict__, root=folder, source="program.py")
-    session.tools.modules._known[__name__] = False  # `save` stands for a library's
+    session.tools.modules._known.update({__name__: False, "tests.cases.harness": False})  # `save` stands for a library's
     pieces: list[Any] = []
     values: list[str] = []
 
