@@ -99,7 +99,7 @@ def tag(
         if rev is None:
             if delete is not None:
                 raise LineaError("whose tag?", hint=f"linea tag NAME -d {delete}")
-            found = {each: repository.tags(each) for each in repository.names()}
+            found = repository.all_tags()
         else:
             version = revision(repository, rev)
             before = dict(repository.tags(version.name))

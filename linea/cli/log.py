@@ -125,7 +125,7 @@ def log(
         screen.lines(lines)
     if more and number is None:
         render.say("… older ones: -n 0")
-    render.suggest(f"linea show {words.quoted(entries[0].version.revision)}")
+    render.suggest(f"linea show {words.quoted(entries[0].revision)}")
 
 
 def _made(here: Project, name: str) -> list[Made]:
@@ -185,16 +185,16 @@ def _log_lines(
     stat: bool,
     made: Mapping[CommitId, Made],
 ) -> Iterator[str]:
-    several = len({entry.version.author for entry in entries}) > 1
+    several = len({entry.author for entry in entries}) > 1
     rows = [_log_row(entry, moment, named, several and not oneline, oneline) for entry in entries]
     for row, entry in zip(rows, entries, strict=True):
         if made:
-            via = made[entry.version.commit].via
+            via = made[entry.commit].via
             row.insert(1, Cell(f"via {via.revision}" if via else "read it", ("dim",)))
     for text, entry in zip(render.table(screen, rows, flexible=-1), entries, strict=True):
         yield text
-        if entry.version.message and not oneline:
-            yield "    " + screen.style(render.clean(entry.version.message), "cyan")
+        if entry.message and not oneline:
+            yield "    " + screen.style(render.clean(entry.message), "cyan")
         if stat:
             yield "    " + _stat(entry)
         if patch:
@@ -205,16 +205,15 @@ def _log_lines(
 def _log_row(
     entry: LogEntry, moment: datetime, named: bool, author: bool, oneline: bool
 ) -> list[Cell]:
-    version = entry.version
     mark, color = words.VERDICT_MARKS.get(
         entry.verdict.outcome if entry.verdict else "", ("", "dim")
     )
-    label = version.revision if named else f"v{version.number}"
-    row = [Cell(render.clean(label), ("yellow",)), Cell(version.commit[:7], ("dim",))]
+    label = entry.revision if named else f"v{entry.number}"
+    row = [Cell(render.clean(label), ("yellow",)), Cell(entry.commit[:7], ("dim",))]
     if not oneline:
-        row.append(Cell(render.age(version.created, moment), ("dim",)))
+        row.append(Cell(render.age(entry.created, moment), ("dim",)))
     if author:
-        row.append(Cell(render.person(version.author, words.AUTHOR), ("blue",)))
+        row.append(Cell(render.person(entry.author, words.AUTHOR), ("blue",)))
     why = render.clean(words.reasons(entry.changes))
     tags = words.tag_text(entry.tags)
     row.append(Cell(mark, (color,)))

@@ -33,9 +33,10 @@ def ls(
     """
     with project() as here:
         repository = here.repository
-        wanted = [revision(repository, name).name for name in names or ()] or repository.names()
-        tips = [repository.tip(name) for name in wanted]
-        tags = {tip.name: repository.tags(tip.name) for tip in tips}
+        wanted = [revision(repository, name).name for name in names or ()]
+        tips = [repository.tip(name) for name in wanted] or repository.tips()
+        tagged = repository.all_tags()
+        tags = {tip.name: tagged.get(tip.name, {}) for tip in tips}
     if json:
         render.print_json([records.of_version(tip) | {"tags": tags[tip.name]} for tip in tips])
         return

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -110,6 +111,8 @@ def _in_ascii(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return a text that came from a store without what could steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char == "\t" or unicodedata.category(char)[0] != "C" else "�" for char in text
     )
@@ -119,10 +122,15 @@ def width_of(text: str) -> int:
     """Return the columns that a text takes: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
-        for char in text
-    )
+    return len(text) + sum(_beyond_one(char) for char in text if char > "\x7f")
+
+
+@lru_cache(maxsize=4096)
+def _beyond_one(char: str) -> int:
+    """Return how many columns more than one a character takes."""
+    if unicodedata.combining(char):
+        return -1
+    return int(unicodedata.east_asian_width(char) in "WF")
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

@@ -6,10 +6,14 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from linea.history.align import align, parse
 from linea.history.reading import Reader
 from linea.model import Column, Origin, Version
+
+if TYPE_CHECKING:
+    from linea.store.layout import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,9 @@ def blame(repository: Reader, version: Version) -> list[LineOrigin]:
     texts = code.splitlines()
     settled: list[LineOrigin | None] = [None] * len(texts)
     standing = {line: line for line in range(len(texts))}  # line of ours -> line of `newer`
-    newer = version
-    for older in _older(repository, version):
+    newer: Version | Entry = version
+    older_ones = (each for each in repository.entries(version.name) if each.number < version.number)
+    for older in older_ones:
         if not standing:
             break
         before = repository.code(older)
@@ -67,11 +72,11 @@ def blame(repository: Reader, version: Version) -> list[LineOrigin]:
                 if came_from is not None:
                     standing[line] = came_from
                 else:
-                    settled[line] = _line(line, texts, newer, at)
+                    settled[line] = _line(line, texts, _whole(repository, newer), at)
                     del standing[line]
         newer, code = older, before
     for line, at in standing.items():
-        settled[line] = _line(line, texts, newer, at)
+        settled[line] = _line(line, texts, _whole(repository, newer), at)
     return [line for line in settled if line is not None]
 
 
@@ -141,6 +146,10 @@ def _column_writes(node: ast.AST) -> Iterator[tuple[str, int]]:
 
 def _older(repository: Reader, version: Version) -> Iterator[Version]:
     return (each for each in repository.versions(version.name) if each.number < version.number)
+
+
+def _whole(repository: Reader, found: Version | Entry) -> Version:
+    return found if isinstance(found, Version) else repository.loaded(found)
 
 
 def _line(line: int, texts: list[str], version: Version, at: int) -> LineOrigin:

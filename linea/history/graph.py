@@ -104,7 +104,7 @@ class _Before:
 
 def tips(repository: Reader, names: Sequence[ArtifactName] | None = None) -> list[Version]:
     """Return the latest version of each artifact."""
-    return [repository.tip(name) for name in (repository.names() if names is None else names)]
+    return list(repository.tips()) if names is None else [repository.tip(name) for name in names]
 
 
 def children(repository: Reader, version: Version) -> list[Version]:

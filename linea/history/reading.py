@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from linea.model import ArtifactName, Digest, InputFile, ReadPart, Verdict, Version
+from linea.model import ArtifactName, CommitId, Digest, InputFile, ReadPart, Verdict, Version
+
+if TYPE_CHECKING:
+    from linea.store.layout import Entry
+    from linea.store.ledger import Ledger
 
 
 class Reader(Protocol):
@@ -16,6 +20,18 @@ class Reader(Protocol):
 
     def tip(self, name: ArtifactName) -> Version:
         """The latest version; NoSuchArtifactError where there is none."""
+
+    def tips(self) -> Sequence[Version]:
+        """The latest version of every artifact, by name."""
+
+    def entries(self, name: ArtifactName) -> Iterator[Entry]:
+        """What the commits of an artifact say, newest first: cheaper than `versions`."""
+
+    def loaded(self, entry: Entry) -> Version:
+        """The version of an entry."""
+
+    def ledger(self, name: str) -> Ledger:
+        """Rows worked out from commits, cached under `name`."""
 
     def versions(self, name: ArtifactName) -> Iterator[Version]:
         """Every version, newest first, read as it is asked for."""
@@ -29,7 +45,7 @@ class Reader(Protocol):
     def by_digest(self, prefix: str) -> Sequence[Version]:
         """The versions whose value's digest starts with `prefix`."""
 
-    def code(self, version: Version) -> str:
+    def code(self, version: Version | Entry) -> str:
         """The slice."""
 
     def read_part(self, version: Version) -> ReadPart:
@@ -37,6 +53,12 @@ class Reader(Protocol):
 
     def tags(self, name: ArtifactName) -> Mapping[str, int]:
         """Tags of an artifact and the number of the version that each stands on."""
+
+    def all_tags(self) -> Mapping[str, Mapping[str, int]]:
+        """The tags of every artifact that has some."""
+
+    def verdicts(self) -> Callable[[CommitId], Verdict | None]:
+        """A function that gives the verdict on a version, for asking about many."""
 
     def verdict(self, version: Version) -> Verdict | None:
         """What the last re-run of the version gave."""

@@ -182,14 +182,14 @@ def parse_time(text: str, now: datetime | None) -> datetime:
 
 def _back(repository: Reader, version: Version, steps: int) -> Version:
     """Return the version that many before this one, hidden ones not counted."""
-    older = (each for each in repository.versions(version.name) if each.number < version.number)
+    older = (each for each in repository.entries(version.name) if each.number < version.number)
     found = next(islice(older, steps - 1, None), None)
     if found is None:
         raise NoSuchVersionError(
             f"{version.revision} has fewer than {steps} version{'s' * (steps > 1)} before it",
             hint=f"see: linea log {version.name}",
         )
-    return found
+    return repository.loaded(found)
 
 
 def _by_digest(repository: Reader, prefix: str) -> Version:

@@ -209,7 +209,9 @@ def meaning(unit: Unit) -> str:
 
 def _tips(repository: Reader, names: Sequence[ArtifactName] | None) -> dict[ArtifactName, Version]:
     """Return the latest versions of the artifacts and of all that they are made from."""
-    open_names = list(repository.names() if names is None else names)
+    if names is None:
+        return {tip.name: tip for tip in repository.tips()}
+    open_names = list(names)
     tips: dict[ArtifactName, Version] = {}
     while open_names:
         name = open_names.pop()
@@ -218,7 +220,7 @@ def _tips(repository: Reader, names: Sequence[ArtifactName] | None) -> dict[Arti
         try:
             tips[name] = repository.tip(name)
         except NoSuchArtifactError:
-            if names is not None and name in names:
+            if name in names:
                 raise
             continue  # a parent that was removed since
         open_names += [parent.name for parent in tips[name].parents]

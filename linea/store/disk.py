@@ -13,26 +13,26 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pygit2
-from pygit2.enums import RepositoryOpenFlag
-
-from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
+from linea.errors import DamagedStoreError, StoreError
 from linea.store import lock
 from linea.store.backend import RefChange
+from linea.store.files import durable, sync_folder, write_all
+from linea.store.folder import check, initialise, looks_like_store, read_settings
 from linea.store.objects import (
-    Batch,
-    Commit,
     GitObject,
     ObjectId,
-    commit_bytes,
     loose_bytes,
     pack_index,
     write_pack,
 )
 from linea.store.packs import ObjectFolder
+from linea.store.ref_files import RefFolder
 
-FORMAT = 1
+if TYPE_CHECKING:
+    import pygit2
+
 PACK_FROM = 64 * 1024
 """Objects of a save that take more than this together go into a pack."""
 
@@ -44,39 +44,6 @@ _NOT_SAVED = (
     " then save again"
 )
 
-_CONFIG = """\
-[core]
-	repositoryformatversion = 0
-	filemode = true
-	bare = true
-	logAllRefUpdates = always
-	compression = 1
-[gc]
-	auto = 0
-[pack]
-	window = 0
-[receive]
-	fsckObjects = true
-	denyNonFastForwards = true
-	denyDeletes = true
-[uploadpack]
-	allowFilter = true
-	allowAnySHA1InWant = true
-[notes]
-	displayRef = refs/notes/linea
-[linea]
-	format = 1
-"""
-
-_README = """\
-This is a linea store: versions of results, each a commit.
-
-    git for-each-ref refs/linea/artifacts    the artifacts
-    git log refs/linea/artifacts/<name>      the versions of one
-
-`docs/format.md` of linea describes it in full.
-"""
-
 
 class DiskBackend:
     """The repository at `path`."""
@@ -86,13 +53,15 @@ class DiskBackend:
         self._objects = ObjectFolder(path / "objects")
         self._patience = patience
         self._journal = path / "linea.journal"
-        self._git = _opened(path)
+        check(path)
+        self._ref_files = RefFolder(path)
+        self._opened_git: pygit2.Repository | None = None
         self._alone = False
 
     @classmethod
     def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
         """Make a store at `path`, or open the one that is there."""
-        if _looks_like_store(path):
+        if looks_like_store(path):
             return cls(path, patience=patience)
         if path.is_dir() and any(path.iterdir()):
             raise StoreError(
@@ -108,12 +77,12 @@ class DiskBackend:
                 hint="choose a folder that you may write to, or set LINEA_DIR",
             ) from error
         try:
-            _initialise(made)
+            initialise(made)
             try:
                 # In one step: nobody ever opens half a store, and of two makers one wins.
                 made.rename(path)
             except OSError:
-                if not _looks_like_store(path):
+                if not looks_like_store(path):
                     raise
         except OSError as error:
             raise StoreError(f"can't make a store at {path}: {error.strerror}") from error
@@ -126,11 +95,19 @@ class DiskBackend:
         return self._path
 
     def setting(self, key: str) -> str | None:
-        config = self._git.config
-        return config[key] if key in config else None  # noqa: SIM401 - it has no `get`
+        return read_settings(self.path).get(key.lower())
 
     def set(self, key: str, value: str) -> None:
         self._git.config[key] = value
+
+    @property
+    def _git(self) -> pygit2.Repository:
+        """The repository as libgit2 has it: needed only to change refs and settings."""
+        if self._opened_git is None:
+            from linea.store import libgit2
+
+            self._opened_git = libgit2.opened(self.path)
+        return self._opened_git
 
     # ------------------------------------------------------------------------------- objects
 
@@ -175,10 +152,10 @@ class DiskBackend:
                 folder.mkdir(exist_ok=True)
                 folders.add(root)
             folders.add(folder)
-            with _durable(folder / id[2:], prefix="tmp_obj_") as file:
-                _write_all(file, loose_bytes(item))
+            with durable(folder / id[2:], prefix="tmp_obj_") as file:
+                write_all(file, loose_bytes(item))
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def _write_pack(self, objects: Mapping[ObjectId, GitObject]) -> None:
         folder = self.path / "objects" / "pack"
@@ -198,9 +175,9 @@ class DiskBackend:
             temporary.unlink(missing_ok=True)
             raise
         # Last: git takes a pack into account when it sees its index.
-        with _durable(final.with_suffix(".idx"), prefix="tmp_idx_") as index:
-            _write_all(index, pack_index(entries, checksum))
-        _sync_folder(folder)
+        with durable(final.with_suffix(".idx"), prefix="tmp_idx_") as index:
+            write_all(index, pack_index(entries, checksum))
+        sync_folder(folder)
 
     # ---------------------------------------------------------------------------------- refs
 
@@ -211,11 +188,12 @@ class DiskBackend:
         return self._settled(name)
 
     def refs(self, prefix: str) -> dict[str, ObjectId]:
-        found = {
-            name: id
-            for name in self._git.listall_references()
-            if name.startswith(prefix) and (id := self._settled(name))
-        }
+        try:
+            found = self._ref_files.under(prefix)
+        except (ValueError, OSError) as error:
+            raise DamagedStoreError(
+                f"the refs of the store can't be read: {error}", hint=_FSCK
+            ) from error
         for name, id in self._pending().items():
             if name.startswith(prefix):
                 found.pop(name, None)
@@ -226,14 +204,11 @@ class DiskBackend:
     def _settled(self, name: str) -> ObjectId | None:
         """What a ref points to on disk, regardless of changes in the journal."""
         try:
-            target = self._git.lookup_reference(name).target
-        except KeyError:
-            return None
-        except (pygit2.GitError, ValueError) as error:
+            return self._ref_files.read(name)
+        except (ValueError, OSError) as error:
             raise DamagedStoreError(
                 f"the ref {name} of the store can't be read: {error}", hint=_FSCK
             ) from error
-        return None if isinstance(target, str) else ObjectId(str(target))
 
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         changes = sorted(changes, key=lambda change: change.ref)
@@ -252,6 +227,8 @@ class DiskBackend:
                 time.sleep(random.uniform(0.002, 0.02))
 
     def _transact(self, changes: Sequence[RefChange], reason: str) -> bool:
+        import pygit2
+
         several = len(changes) > 1 and self._alone
         try:
             with self._git.transaction() as transaction:
@@ -279,6 +256,8 @@ class DiskBackend:
         return True
 
     def _lock_ref(self, transaction: pygit2.transaction.ReferenceTransaction, ref: str) -> None:
+        import pygit2
+
         try:
             transaction.lock_ref(ref)
         except (pygit2.GitError, OSError) as error:
@@ -328,9 +307,9 @@ class DiskBackend:
 
     def _write_journal(self, changes: Sequence[RefChange], reason: str) -> None:
         moves = [[change.ref, change.old, change.new] for change in changes]
-        with _durable(self._journal, prefix=".journal-") as file:
-            _write_all(file, json.dumps({"reason": reason, "changes": moves}).encode())
-        _sync_folder(self.path)
+        with durable(self._journal, prefix=".journal-") as file:
+            write_all(file, json.dumps({"reason": reason, "changes": moves}).encode())
+        sync_folder(self.path)
 
     def _read_journal(self) -> tuple[str, list[RefChange]]:
         """The ref changes that were decided on and may not all be done."""
@@ -375,14 +354,16 @@ class DiskBackend:
                 with path.open("ab") as file:
                     file.write(data)
             else:
-                with _durable(path, prefix=".tmp-") as written:
-                    _write_all(written, data)
+                with durable(path, prefix=".tmp-") as written:
+                    write_all(written, data)
         except OSError:
             pass  # a store that can't be written to is read without a cache
 
     def close(self) -> None:
         self._objects.close()
-        self._git.free()
+        if self._opened_git is not None:
+            self._opened_git.free()
+            self._opened_git = None
 
 
 class _RefLockedError(Exception):
@@ -391,149 +372,6 @@ class _RefLockedError(Exception):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.path = path
-
-
-# --------------------------------------------------------------------------- making, opening
-
-
-def _looks_like_store(path: Path) -> bool:
-    return (path / "objects").is_dir() and (path / "HEAD").is_file()
-
-
-def _initialise(path: Path) -> None:
-    """Make an empty store in the folder at `path`."""
-    for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "cache"):
-        (path / folder).mkdir(parents=True, exist_ok=True)
-    path.chmod(0o777 & ~_umask())
-    files = {
-        "HEAD": "ref: refs/heads/main\n",
-        "config": _CONFIG,
-        "description": "A linea store: versions of results.\n",
-        "info/attributes": "value/** -delta\n",
-        # A store inside a project's repository is none of that repository's business.
-        ".gitignore": "*\n",
-    }
-    for name, text in files.items():
-        (path / name).write_text(text, encoding="utf-8")
-    batch = Batch()
-    tree = batch.add_tree(
-        {
-            "README.md": batch.add("blob", _README.encode()),
-            "format": batch.add("blob", b"%d\n" % FORMAT),
-        }
-    )
-    commit = Commit(tree, (), "linea <linea@localhost>", 0, 0, "A linea store\n")
-    root = batch.add("commit", commit_bytes(commit))
-    for id, item in batch.objects.items():
-        (path / "objects" / id[:2]).mkdir(exist_ok=True)
-        (path / "objects" / id[:2] / id[2:]).write_bytes(loose_bytes(item))
-    (path / "refs/heads/main").write_text(f"{root}\n", encoding="ascii")
-
-
-def _opened(path: Path) -> pygit2.Repository:
-    if not path.is_dir():
-        raise NoStoreError(f"there is no store at {path}", hint="make one with `linea init`")
-    if not _looks_like_store(path):
-        if (path / "config").is_file() or (path / "linea.lock").is_file():
-            raise DamagedStoreError(
-                f"the store at {path} is damaged: HEAD or objects/ is missing", hint=_FSCK
-            )
-        raise NoStoreError(f"{path} is not a linea store", hint="make one with `linea init`")
-    pygit2.settings.enable_fsync_gitdir(True)
-    # libgit2 runs nothing that a repository's config names, so that a store of somebody else
-    # can be read safely.
-    owner_validation = pygit2.settings.owner_validation
-    pygit2.settings.owner_validation = False
-    try:
-        flags = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH
-        git = pygit2.Repository(str(path), flags)
-        _check_format(git, path)
-    except (pygit2.GitError, KeyError, ValueError) as error:
-        if ".gitconfig" in str(error):
-            raise StoreError(
-                f"git's settings can't be read: {error}", hint="make the file readable, or set HOME"
-            ) from error
-        raise DamagedStoreError(
-            f"the store at {path} can't be opened: {error}", hint=_FSCK
-        ) from error
-    finally:
-        pygit2.settings.owner_validation = owner_validation
-    git.set_ident("linea", "linea@localhost")
-    return git
-
-
-def _check_format(git: pygit2.Repository, path: Path) -> None:
-    """Check that `git` is a store of a format known here; a mirror of one has no config key."""
-    known = "linea.format" in git.config
-    text = git.config["linea.format"] if known else _format_of_mirror(git)
-    if text is None:
-        raise NoStoreError(
-            f"{path} is a git repository, but not a linea store", hint="make one with `linea init`"
-        )
-    try:
-        number = int(text)
-    except ValueError:
-        raise DamagedStoreError(
-            f"the store at {path} has the format {text!r}, which is no number", hint=_FSCK
-        ) from None
-    if number > FORMAT:
-        raise NewerStoreError(
-            f"the store at {path} has format {number}; this linea knows formats up to {FORMAT}",
-            hint="install a newer linea: pip install --upgrade linea-store",
-        )
-
-
-def _format_of_mirror(git: pygit2.Repository) -> str | None:
-    try:
-        found = git.revparse_single("refs/heads/main:format")
-    except KeyError:
-        return None
-    return found.data.decode() if isinstance(found, pygit2.Blob) else None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-# ---------------------------------------------------------------------------------- files
-
-
-@contextmanager
-def _durable(path: Path, *, prefix: str) -> Iterator[int]:
-    """Give a file to write to that takes its place at `path` once it is safe on disk."""
-    file, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
-    temporary = Path(name)
-    try:
-        try:
-            yield file
-            os.fchmod(file, 0o444)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def _sync_folder(path: Path) -> None:
-    try:
-        folder = os.open(path, os.O_RDONLY)
-    except OSError:
-        return  # Windows can't open a folder
-    try:
-        with contextlib.suppress(OSError):  # some file systems can't sync one
-            os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _sweep(folder: Path) -> None:

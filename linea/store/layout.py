@@ -69,6 +69,12 @@ class Entry:
     """To the second."""
     subject: str
     previous: CommitId | None
+    tree: ObjectId
+
+    @property
+    def revision(self) -> str:
+        """How a person names this version, `feature_table@v3`."""
+        return f"{self.name}@v{self.number}"
 
 
 # ------------------------------------------------------------------------------ draft → files
@@ -274,9 +280,31 @@ def entry(id: str, said: Commit) -> Entry:
             created=datetime.fromtimestamp(said.time, UTC),
             subject=lines[0],
             previous=cast("CommitId | None", trailers.get("Linea-Previous")),
+            tree=said.tree,
         )
     except (KeyError, ValueError, OverflowError, OSError) as error:
         raise DamagedStoreError(f"commit {id[:10]} is no version of an artifact") from error
+
+
+def entry_row(found: Entry) -> list[Any]:
+    """An entry as the cache keeps it."""
+    return [
+        found.name,
+        found.number,
+        found.digest,
+        found.author,
+        int(found.created.timestamp()),
+        found.subject,
+        found.previous,
+        found.tree,
+    ]
+
+
+def entry_of_row(id: str, row: list[Any]) -> Entry:
+    """The entry that `entry_row` made `row` of."""
+    name, number, digest, author, created, subject, previous, tree = row
+    moment = datetime.fromtimestamp(created, UTC)
+    return Entry(name, number, CommitId(id), digest, author, moment, subject, previous, tree)
 
 
 def loads(data: bytes, what: str) -> Json:

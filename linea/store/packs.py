@@ -71,10 +71,11 @@ class ObjectFolder:
         return sorted(ObjectId(id) for id in found if id.startswith(prefix))
 
     def close(self) -> None:
-        """Close the packs."""
+        """Close the packs; what is read later opens them again."""
         for pack in self._packs.values():
             pack.close()
         self._packs.clear()
+        self._listed.clear()
 
     def _places(self, id: ObjectId, raw: bytes) -> Iterator[Pack | str]:
         """Where an object may be: packs that name it, and paths of loose files."""

@@ -23,6 +23,7 @@ _BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _PLAIN = re.compile(r"[a-z0-9_.\-]")
 _COMPONENT = 180
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?![a-z0-9_-])")
+_TAG_REF = re.compile(r"((?:[^/]*\+/)*[^/]*)/(.+)")
 _NUMBERLIKE = re.compile(r"v?\d+", re.IGNORECASE)
 
 
@@ -93,6 +94,16 @@ def tags_prefix(name: str) -> str:
 def tag_ref(name: str, tag: str) -> str:
     """The ref of one tag of `name`."""
     return tags_prefix(name) + encode(tag)
+
+
+def parse_tag(ref: str) -> tuple[ArtifactName, str]:
+    """The artifact and the tag whose ref it is."""
+    # Every piece of a long name but the last ends in `+`, so the first `/` after another sign
+    # parts the two.
+    match = _TAG_REF.fullmatch(ref.removeprefix(TAGS))
+    if not match:
+        raise NameNotAllowedError(f"{ref!r} is no tag's ref")
+    return decode(match[1]), str(decode(match[2]))
 
 
 def part_path(path: str) -> str:

@@ -42,6 +42,7 @@ from linea.store.backend import (
     RefChange,
 )
 from linea.store.layout import Entry, Notes
+from linea.store.ledger import Ledger
 from linea.store.objects import (
     Batch,
     Commit,
@@ -68,6 +69,8 @@ class _Made:
 
 
 _EARLY_FROM = 64 * 1024
+_ENTRIES = "entries-1"
+_RECENT = 256
 _ATTEMPTS = 10_000
 _FSCK = "see what is hit with `linea fsck`; `linea pull` from a remote may bring it back"
 
@@ -137,6 +140,8 @@ class Repository:
         self._hidden_at: tuple[ObjectId | None, frozenset[str]] = (None, frozenset())
         self._digests: index.DigestIndex | None = None
         self._alive_at: dict[str, tuple[tuple[ObjectId | None, ...], frozenset[str]]] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._recent: dict[str, Any] = {}
 
     @classmethod
     def create(
@@ -165,8 +170,16 @@ class Repository:
         return self._backend.path
 
     def close(self) -> None:
-        """Let go of the files that the store holds open."""
+        """Let go of the files that the store holds open; what is read later opens them again."""
+        for ledger in self._ledgers.values():
+            ledger.flush()
         self._backend.close()
+
+    def ledger(self, name: str) -> Ledger:
+        """Rows worked out from commits, cached in the store under `name`."""
+        if name not in self._ledgers:
+            self._ledgers[name] = Ledger(self._backend, name)
+        return self._ledgers[name]
 
     def __enter__(self) -> Self:
         return self
@@ -332,7 +345,7 @@ class Repository:
 
     def tips(self) -> list[Version]:
         """The newest version of every artifact, by name."""
-        return [self.tip(name) for name in self.names()]
+        return [self.loaded(entry) for entry in self.heads()]
 
     def heads(self) -> list[Entry]:
         """What the newest commit of every artifact says, by name: cheaper than `tips`."""
@@ -342,11 +355,7 @@ class Repository:
         """The versions of `name`, newest first."""
         tip = self._tip_id(name)
         hidden = self._hidden()
-        return (
-            self._loaded(entry, said)
-            for entry, said in self._history(tip, name)
-            if entry.commit not in hidden
-        )
+        return (self.loaded(each) for each in self._chain(tip, name) if each.commit not in hidden)
 
     def entries(self, name: str) -> Iterator[Entry]:
         """What the commits of `name` say, newest first: cheaper than `versions`."""
@@ -408,9 +417,16 @@ class Repository:
 
     # ------------------------------------------------------------------------------- reading
 
-    def code(self, version: Version) -> str:
+    def code(self, version: Version | Entry) -> str:
         """The slice that makes the value."""
-        return layout.text(self._file(version, layout.CODE))
+        tree = self._tree(version.commit, version.revision)
+        if layout.CODE not in tree:
+            raise DamagedStoreError(
+                f"{version.revision} has no {layout.CODE} in the store", hint=_FSCK
+            )
+        id = tree[layout.CODE].id
+        what = f"{layout.CODE} of {version.revision}"
+        return self._recalled(id, lambda: layout.text(self._blob(id, what)))
 
     def session(self, version: Version) -> str:
         """The whole session up to the save."""
@@ -488,15 +504,23 @@ class Repository:
     def tags(self, name: str) -> dict[str, int]:
         """The tags of `name` and the numbers of the versions that they name."""
         self._tip_id(name)
-        prefix, hidden = refs.tags_prefix(name), self._hidden()
-        found = {}
+        return self._tags(refs.tags_prefix(name)).get(name, {})
+
+    def all_tags(self) -> dict[str, dict[str, int]]:
+        """The tags of every artifact that has some, as `tags` gives them."""
+        there = set(self.names())
+        return {name: tags for name, tags in self._tags(refs.TAGS).items() if name in there}
+
+    def _tags(self, prefix: str) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        hidden = self._hidden()
         for ref, id in sorted(self._backend.refs(prefix).items()):
             try:
-                tag = refs.decode(ref.removeprefix(prefix))
+                name, tag = refs.parse_tag(ref)
             except NameNotAllowedError:
                 continue
             if id not in hidden:
-                found[str(tag)] = self._entry(id, name).number
+                found.setdefault(name, {})[tag] = self._entry(id, name).number
         return found
 
     # ------------------------------------------------------------------------------ deleting
@@ -581,6 +605,20 @@ class Repository:
     def verdict(self, version: Version) -> Verdict | None:
         """What the last re-run of the version gave."""
         return self._notes(version).verdict
+
+    def verdicts(self) -> Callable[[CommitId], Verdict | None]:
+        """A function that gives the verdict on a version, for asking about many."""
+        with _damage_named("the notes"):
+            noted = dict(notes.noted(self._backend, self._backend.ref(refs.NOTES)))
+
+        def verdict(commit: CommitId) -> Verdict | None:
+            id = noted.get(ObjectId(commit))
+            if id is None:
+                return None
+            what = f"the note on {commit[:10]}"
+            return layout.parse_notes(self._blob(id, what), what).verdict
+
+        return verdict
 
     def note_written(self, version: Version, files: Sequence[InputFile]) -> None:
         """Keep which files the session wrote after the save."""
@@ -713,22 +751,24 @@ class Repository:
 
     def _chain(self, tip: ObjectId, name: str) -> Iterator[Entry]:
         """What the commits from `tip` back to the first version say, hidden ones included."""
-        return (entry for entry, _ in self._history(tip, name))
-
-    def _history(self, tip: ObjectId, name: str) -> Iterator[tuple[Entry, Commit]]:
         id: str | None = tip
         while id is not None:
-            said = self._commit(id, name)
-            entry = layout.entry(id, said)
+            entry = self._entry(ObjectId(id), name)
             if entry.name != name or entry.previous == id:
                 raise DamagedStoreError(
                     f"the history of {name} is damaged at commit {id[:10]}", hint=_FSCK
                 )
-            yield entry, said
+            yield entry
             id = entry.previous
 
     def _entry(self, id: ObjectId, what: str) -> Entry:
-        return layout.entry(id, self._commit(id, what))
+        ledger = self.ledger(_ENTRIES)
+        row = ledger.get(id)
+        if row is None:
+            entry = layout.entry(id, self._commit(id, what))
+            ledger.put(id, layout.entry_row(entry))
+            return entry
+        return layout.entry_of_row(id, row)
 
     def _commit(self, id: str, what: str) -> Commit:
         item = self._read(ObjectId(id), what)
@@ -742,13 +782,12 @@ class Repository:
             ) from error
 
     def _version(self, id: CommitId) -> Version:
-        said = self._commit(id, f"commit {id[:10]}")
-        return self._loaded(layout.entry(id, said), said)
+        return self.loaded(self._entry(ObjectId(id), f"commit {id[:10]}"))
 
-    def _loaded(self, listed: Entry, said: Commit) -> Version:
-        """The version whose commit is known already."""
+    def loaded(self, listed: Entry) -> Version:
+        """The version of an entry."""
         what = f"{listed.name}@v{listed.number}"
-        tree = _parsed_tree(self._read(said.tree, what).data, what)
+        tree = self._tree(listed.commit, what)
         found = layout.loads(
             self._listed_file(tree, layout.MANIFEST, what), f"the manifest of {what}"
         )
@@ -774,7 +813,19 @@ class Repository:
         return self._environments[id]
 
     def _tree(self, commit: str, what: str) -> dict[str, TreeEntry]:
-        return _parsed_tree(self._read(self._commit(commit, what).tree, what).data, what)
+        entry = self._entry(ObjectId(commit), what)
+        return self._recalled(
+            entry.tree, lambda: _parsed_tree(self._read(entry.tree, what).data, what)
+        )
+
+    def _recalled(self, key: str, make: Callable[[], T]) -> T:
+        """What was made of an object a moment ago, or `make` of it now."""
+        if key not in self._recent:
+            if len(self._recent) > _RECENT:
+                self._recent.clear()
+            self._recent[key] = make()
+        found: T = self._recent[key]
+        return found
 
     def _file(self, version: Version, path: str) -> bytes:
         tree = self._tree(version.commit, version.revision)

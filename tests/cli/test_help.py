@@ -112,7 +112,7 @@ def test_light(shell: Shell) -> None:
 @pytest.mark.parametrize("command", ["log", "ls", "status", "graph", "tag"])
 def test_light_commands(shell: Shell, houses: History, command: str) -> None:
     """Questions that need no value load no data library."""
-    assert loaded(shell.folder, command) == {"click", "pygit2"}
+    assert loaded(shell.folder, command) == {"click"}
 
 
 def test_cpu_of_help() -> None:

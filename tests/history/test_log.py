@@ -160,12 +160,12 @@ def test_reads_no_further_than_asked(history: History) -> None:
     for number in range(5):
         history.save(number)
     read: list[int] = []
-    original = history.repository._loaded
+    original = history.repository.loaded
 
-    def counted(entry: Any, said: Any) -> Any:
+    def counted(entry: Any) -> Any:
         read.append(entry.number)
-        return original(entry, said)
+        return original(entry)
 
-    history.repository._loaded = counted  # type: ignore[method-assign]
+    history.repository.loaded = counted  # type: ignore[method-assign]
     next(log(history.repository, ArtifactName("result"), limit=1))
     assert read == [5, 4]

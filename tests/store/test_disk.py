@@ -20,11 +20,10 @@ import pytest
 
 from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
 from linea.model import Environment
-from linea.store import disk as disk_module
 from linea.store import lock
 from linea.store.repository import Repository
 
-from .drafts import clock, draft, encoded
+from .drafts import draft, encoded
 
 BIG = bytes(range(256)) * 2000
 
@@ -537,4 +536,3 @@ def test_a_part_written_as_it_is_in_many_parts(disk: Repository) -> None:
     [version] = disk.commit([draft(value=encoded(*parts))])
     read = disk.read_part(version)
     assert all(read(path) == data for path, data in parts)
-    assert clock().tzinfo and disk_module.FORMAT == 1

@@ -1,0 +1,169 @@
+"""A store's folder: made in one step, and checked before it is used."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError
+from linea.store.backend import CorruptObjectError, MissingObjectError
+from linea.store.objects import Batch, Commit, commit_bytes, loose_bytes, parse_commit, parse_tree
+from linea.store.packs import ObjectFolder
+from linea.store.ref_files import RefFolder
+
+FORMAT = 1
+
+_SECTION = re.compile(r'\[([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\]\Z')
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
+_FSCK = "look at what is left with `linea fsck`; `linea pull` from a remote may bring it back"
+
+_CONFIG = """\
+[core]
+	repositoryformatversion = 0
+	filemode = true
+	bare = true
+	logAllRefUpdates = always
+	compression = 1
+[gc]
+	auto = 0
+[pack]
+	window = 0
+[receive]
+	fsckObjects = true
+	denyNonFastForwards = true
+	denyDeletes = true
+[uploadpack]
+	allowFilter = true
+	allowAnySHA1InWant = true
+[notes]
+	displayRef = refs/notes/linea
+[linea]
+	format = 1
+"""
+
+_README = """\
+This is a linea store: versions of results, each a commit.
+
+    git for-each-ref refs/linea/artifacts    the artifacts
+    git log refs/linea/artifacts/<name>      the versions of one
+
+`docs/format.md` of linea describes it in full.
+"""
+
+
+def looks_like_store(path: Path) -> bool:
+    return (path / "objects").is_dir() and (path / "HEAD").is_file()
+
+
+def initialise(path: Path) -> None:
+    """Make an empty store in the folder at `path`."""
+    for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "cache"):
+        (path / folder).mkdir(parents=True, exist_ok=True)
+    path.chmod(0o777 & ~_umask())
+    files = {
+        "HEAD": "ref: refs/heads/main\n",
+        "config": _CONFIG,
+        "description": "A linea store: versions of results.\n",
+        "info/attributes": "value/** -delta\n",
+        # A store inside a project's repository is none of that repository's business.
+        ".gitignore": "*\n",
+    }
+    for name, text in files.items():
+        (path / name).write_text(text, encoding="utf-8")
+    batch = Batch()
+    tree = batch.add_tree(
+        {
+            "README.md": batch.add("blob", _README.encode()),
+            "format": batch.add("blob", b"%d\n" % FORMAT),
+        }
+    )
+    commit = Commit(tree, (), "linea <linea@localhost>", 0, 0, "A linea store\n")
+    root = batch.add("commit", commit_bytes(commit))
+    for id, item in batch.objects.items():
+        (path / "objects" / id[:2]).mkdir(exist_ok=True)
+        (path / "objects" / id[:2] / id[2:]).write_bytes(loose_bytes(item))
+    (path / "refs/heads/main").write_text(f"{root}\n", encoding="ascii")
+
+
+def check(path: Path) -> None:
+    """Check that a store of a format known here lies at `path`."""
+    if not path.is_dir():
+        raise NoStoreError(f"there is no store at {path}", hint="make one with `linea init`")
+    if not looks_like_store(path):
+        if (path / "config").is_file() or (path / "linea.lock").is_file():
+            raise DamagedStoreError(
+                f"the store at {path} is damaged: HEAD or objects/ is missing", hint=_FSCK
+            )
+        raise NoStoreError(f"{path} is not a linea store", hint="make one with `linea init`")
+    try:
+        settings = read_settings(path)
+    except (OSError, ValueError) as error:
+        raise DamagedStoreError(
+            f"the store at {path} can't be opened: config: {error}", hint=_FSCK
+        ) from error
+    if settings.get("extensions.objectformat", "sha1") != "sha1":
+        raise DamagedStoreError(
+            f"the store at {path} can't be opened: its ids aren't SHA-1",
+            hint="linea reads repositories with SHA-1 ids only",
+        )
+    number = settings.get("linea.format")
+    if number is None:
+        number = _format_of_mirror(path)
+    if number is None:
+        raise NoStoreError(
+            f"{path} is a git repository, but not a linea store", hint="make one with `linea init`"
+        )
+    if not number.isdigit():
+        raise DamagedStoreError(
+            f"the store at {path} has the format {number!r}, which is no number", hint=_FSCK
+        )
+    if int(number) > FORMAT:
+        raise NewerStoreError(
+            f"the store at {path} has format {number}; this linea knows formats up to {FORMAT}",
+            hint="install a newer linea: pip install --upgrade linea-store",
+        )
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """The repository's own settings, `section.key` in lower case; ValueError for other text.
+
+    Only what git writes by itself: no quoting, no file included. A store of somebody else can so
+    be read without anything that its settings name being looked at.
+    """
+    found: dict[str, str] = {}
+    section = ""
+    for line in (path / "config").read_text("utf-8").splitlines():
+        text = line.strip()
+        if not text or text[0] in "#;":
+            continue
+        head = _SECTION.match(text)
+        if head:
+            section = ".".join(filter(None, (head[1].lower(), head[2])))
+            continue
+        key, _, value = text.partition("=")
+        if not section or not _KEY.match(key.strip()):
+            raise ValueError(f"{text[:60]!r} is no setting")
+        found[f"{section}.{key.strip().lower()}"] = value.strip()
+    return found
+
+
+def _format_of_mirror(path: Path) -> str | None:
+    """The format that the commit which explains a store tells; a mirror has no setting for it."""
+    objects = ObjectFolder(path / "objects")
+    try:
+        tip = RefFolder(path).read("refs/heads/main")
+        if tip is None:
+            return None
+        tree = parse_tree(objects.read(parse_commit(objects.read(tip).data).tree).data)
+        return objects.read(tree["format"].id).data.decode().strip()
+    except (MissingObjectError, CorruptObjectError, ValueError, KeyError):
+        return None
+    finally:
+        objects.close()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
