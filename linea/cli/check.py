@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
 
 from linea.cli import records, render
 from linea.cli.parameters import Argument, Option
-from linea.cli.surroundings import Project, complete_revisions, project, revision
+from linea.cli.surroundings import (
+    Project,
+    complete_revisions,
+    now,
+    project,
+    revision,
+)
 from linea.errors import DamagedStoreError, LineaError, NoSuchArtifactError
 from linea.model import Verdict, Version
 
@@ -25,19 +33,40 @@ def verify(
     everything: Annotated[
         bool, Option("--all", help="The latest version of every artifact.")
     ] = False,
+    tolerance: Annotated[
+        float | None,
+        Option("--tol", metavar="X", help="Numbers may differ by X, relative or absolute."),
+    ] = None,
+    timeout: Annotated[
+        float | None, Option("--timeout", metavar="SECONDS", help="Stop a run after this.")
+    ] = None,
+    jobs: Annotated[
+        int, Option("--jobs", "-j", metavar="N", min=1, help="Runs at the same time.")
+    ] = 1,
     json: Json = False,
 ) -> int:
     """Run a version's code again and compare the result.
 
-    The slice runs in a fresh process, in a copy of the working folder. The verdict is kept with
-    the version. Exits with 0 for identical, 1 for different, 2 for failed.
+    The slice runs in a fresh process, in a copy of the working folder that holds the inputs as
+    they were recorded; nothing of yours is changed. What comes out is compared with what is
+    stored, and the verdict is kept with the version:
+
+    \b
+      identical   the same value, to the bit
+      equal       the same but for --tol
+      different   another value; then it says where, how far, and at which statement runs part
+      failed      the code raised, or took longer than --timeout
+      impossible  an input isn't to be had any more
+
+    Exits with 0 for identical and equal, 1 for different, 2 for the others.
 
     \b
     Example:
       linea verify model@v2
-      linea verify --all
+      linea verify --all --jobs 4 --timeout 600
+      linea verify model --tol 1e-9
     """
-    from linea.replay.verify import verify as run_again
+    from linea.replay.verify import verify_all
 
     if not revs and not everything:
         raise LineaError("nothing to verify", hint="name revisions, or give --all")
@@ -48,14 +77,21 @@ def verify(
         versions = [revision(here.repository, rev) for rev in revs or ()]
         if everything:
             versions += [here.repository.tip(name) for name in here.repository.names()]
-        for version in versions:
-            if screen.terminal and not json:
-                render.say(f"running {version.revision} …")
-            verdict = run_again(here.repository, version, here.root)
+        versions = list({version.commit: version for version in versions}.values())
+        progress = _Progress(len(versions), quiet=json)
+        for version, verdict in verify_all(
+            here.store, versions, here.root,
+            jobs=jobs, timeout=timeout, tolerance=tolerance, starting=progress.starting, clock=now,
+        ):  # fmt: skip
+            progress.clear()
             worst = max(worst, STATUS_OF.get(verdict.outcome, 2))
             found.append((version, verdict))
             if not json:
                 screen.lines(_verdict_lines(screen, version, verdict))
+        progress.clear()
+    if not json and len(found) > 1:
+        counts = Counter(verdict.outcome for _, verdict in found)
+        render.say(", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
     if json:
         render.print_json(
             [
@@ -65,6 +101,26 @@ def verify(
             ]
         )
     return worst
+
+
+class _Progress:
+    """A line on a terminal that says what is running."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self.total, self.begun = total, 0
+        self.shown = sys.stderr.isatty() and not quiet
+
+    def starting(self, version: Version) -> None:
+        self.begun += 1
+        if self.shown:
+            text = f"running {render.clean(version.revision)} ({self.begun} of {self.total}) …"
+            sys.stderr.write(f"\r\x1b[2K{text}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self.shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
 
 
 def _verdict_lines(screen: render.Screen, version: Version, verdict: Verdict) -> Iterator[str]:

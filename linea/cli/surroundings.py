@@ -26,6 +26,7 @@ class Project:
 
     repository: Repository
     root: Path
+    store: Path
 
 
 def now() -> datetime:
@@ -73,7 +74,7 @@ def project() -> Iterator[Project]:
 
     path = find_store(Path.cwd(), os.environ.get("LINEA_DIR"))
     with Repository.open(path) as repository:
-        yield Project(repository, path.parent)
+        yield Project(repository, path.parent, path)
 
 
 def revision(repository: Repository, text: str) -> Version:

@@ -5,13 +5,13 @@ process of its own, so the environment, the clock and the working folder are its
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import asyncio
 import builtins
 import dataclasses
 import inspect
-import json
 import os
 import re
 import sys
@@ -19,16 +19,21 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import linea
+from linea import jsons, values
 from linea.errors import LineaError, ReplayError
 from linea.model import Digest, Encoded, Version
+from linea.replay import sandbox
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+FREE = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run")
+"""Where programs leave what is no one's work."""
+
 CHANGING: Mapping[str, tuple[int, ...]] = {
     "os.remove": (0,),
     "os.rename": (0, 1),
@@ -42,6 +47,18 @@ CHANGING: Mapping[str, tuple[int, ...]] = {
     "os.utime": (0,),
 }
 """Audit events that change a file, with the positions of the paths among their arguments."""
+
+
+# The code that runs here may replace functions of the standard library. What comes after it uses
+# these, which are bound before.
+_dumps, _perf_counter, _format_exception = (
+    jsons.dumps,
+    time.perf_counter,
+    traceback.format_exception,
+)
+_walk_tb, _asdict, _walk = traceback.walk_tb, dataclasses.asdict, ast.walk
+_open, _write, _close, _rename = os.open, os.write, os.close, os.replace
+_enumerate_threads, _current_thread = threading.enumerate, threading.current_thread
 
 
 class Saved:
@@ -88,7 +105,6 @@ class Pinned:
         return self._version.message
 
     def get_value(self) -> object:
-        from linea import values
         from linea.store.repository import Repository
 
         with Repository.open(self._store) as repository:
@@ -120,8 +136,6 @@ class Shelf:
         return self.handles[name]
 
     def add(self, value: object) -> None:
-        from linea import values
-
         if self.kind in ("file", "folder") and isinstance(value, (str, os.PathLike)):
             encoded = values.encode_path(Path(value))
         else:
@@ -131,49 +145,63 @@ class Shelf:
 
 
 def main(argv: list[str]) -> None:
-    request = json.loads(Path(argv[1]).read_text(encoding="utf-8"))
+    request = jsons.loads(Path(argv[1]).read_text(encoding="utf-8"))
     out = Path(request["base"], "out")
     shelf = Shelf(request["name"], request["kind"], request["keep_parts"])
     get = pinned_get(request["store"], request["parents"], shelf)
     vars(linea).update(save=shelf.save, get=get)
     file, module = set_stage(request)
-    started = time.perf_counter()
+    started = _perf_counter()
     failure: BaseException | None = None
+    trace: list[tuple[int, dict[str, str]]] = []
     try:
-        execute(request["code"], file, module)
+        if request["trace"]:
+            execute_traced(request["code"], file, module, trace)
+        else:
+            execute(request["code"], file, module)
     except SystemExit:
         pass  # the end of a program: what matters is whether the value is there
     except BaseException as error:  # KeyboardInterrupt too: it is the user's to see
         failure = error
     join_threads()
-    seconds = time.perf_counter() - started
+    seconds = _perf_counter() - started
     if failure is None or shelf.encoded:
         failure = take_result(request, shelf, module)
-    write_answer(out, shelf.encoded, seconds, failure, file, request)
+    write_answer(out, shelf.encoded, seconds, failure, file, request, trace)
 
 
 def join_threads() -> None:
     """Wait for the program's threads, as the interpreter does before it ends."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+    for thread in _enumerate_threads():
+        if thread is not _current_thread() and not thread.daemon:
             thread.join()
 
 
-def set_stage(request: Mapping[str, Any]) -> tuple[Path, types.ModuleType]:
+def set_stage(request: dict[str, Any]) -> tuple[Path, types.ModuleType]:
     """Set up folder, environment and `__main__` as the code found them when it was recorded."""
+    project = Path(request["project"])
+    store = Path(request["store"]) if request["store"] else None
+    root, base = Path(request["root"]), Path(request["base"])
+    if request["isolate"] and sandbox.enter(root, project, base, store, request["outside"]):
+        project = root
+    request["project"] = str(project)
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["TMPDIR"] = str(Path(request["base"], "tmp"))
     os.environ["IPYTHONDIR"] = str(Path(request["base"], "tmp", "ipython"))
     sys.dont_write_bytecode = True
-    project = Path(request["project"])
     source = request["source"]
     notebook = source.endswith(".ipynb")
-    file = project / (source if source.endswith(".py") and not Path(source).is_absolute() else "")
-    if file == project:
-        file = project / f"{Path(source).stem or 'slice'}.py"
-        file = file if not file.exists() else file.with_stem(f"{file.stem}_slice")
+    inside = source and not Path(source).is_absolute()
+    if inside and source.endswith(".py"):
+        file = project / source
+    else:
+        # The code of a notebook is in no file of its folder.
+        file = base / "code" / f"{Path(source).stem or 'slice'}.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(request["code"], encoding="utf-8")
+    if inside and not (project / source).exists():
+        (project / source).parent.mkdir(parents=True, exist_ok=True)
+        (project / source).touch()
     os.chdir(project / request["folder"])
     sys.argv = [source or file.name]
     sys.path.insert(0, str(Path.cwd() if notebook or not source else file.parent))
@@ -211,6 +239,8 @@ def set_ipython_stage(module: types.ModuleType, *, required: bool) -> None:
 def protect(protected: list[str], request: Mapping[str, Any]) -> None:
     """Refuse every change to the user's files from Python code; the scratch copy stays free."""
     base = os.path.realpath(request["base"])
+    swapped = request["project"] == request["root"]
+    protected = [each for each in protected if not (swapped and each == request["root"])]
     places = [os.path.realpath(place) for place in protected]
 
     def below(path: str, place: str) -> bool:
@@ -218,8 +248,17 @@ def protect(protected: list[str], request: Mapping[str, Any]) -> None:
 
     def hidden(path: str, place: str) -> bool:
         # A home folder may be a project: caches such as ~/.cache are no one's work.
-        inside = os.path.relpath(path, place)
-        return inside.startswith(".") and inside.partition(os.sep)[0] != ".linea"
+        steps = Path(os.path.relpath(path, place)).parts
+        return any(step.startswith(".") and step not in (".linea", ".git", "..") for step in steps)
+
+    free = [base, *map(os.path.realpath, (*FREE, sys.prefix))]
+
+    def kept_out(path: str) -> bool:
+        if below(path, base):
+            return False
+        if any(below(path, place) and not hidden(path, place) for place in places):
+            return True
+        return not any(below(path, place) for place in free) and not hidden(path, os.sep)
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -235,9 +274,7 @@ def protect(protected: list[str], request: Mapping[str, Any]) -> None:
             if not isinstance(given, (str, bytes)):
                 continue
             path = os.path.realpath(os.fsdecode(given))
-            if below(path, base):
-                continue
-            if any(below(path, place) and not hidden(path, place) for place in places):
+            if kept_out(path):
                 raise PermissionError(f"a re-run changes nothing of yours: {path} is left alone")
 
     sys.addaudithook(refuse)
@@ -277,6 +314,40 @@ def execute(code: str, file: Path, module: types.ModuleType) -> None:
         exec(compiled, module.__dict__)
 
 
+def execute_traced(
+    code: str, file: Path, module: types.ModuleType, trace: list[tuple[int, dict[str, str]]]
+) -> None:
+    """Run `code` statement by statement; after each, take the digests of the names in it."""
+    tree = ast.parse(code, str(file))
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            flags |= sum(getattr(__future__, alias.name).compiler_flag for alias in node.names)
+    for node in tree.body:
+        compiled = compile(
+            ast.Module([node], []), str(file), "exec", flags=flags, dont_inherit=True
+        )
+        if compiled.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(eval(compiled, module.__dict__))
+        else:
+            exec(compiled, module.__dict__)
+        names = {each.id for each in _walk(node) if isinstance(each, ast.Name)}
+        trace.append((node.lineno, digests(module.__dict__, names)))
+
+
+def digests(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in sorted(names):
+        value = namespace.get(name)
+        if name not in namespace or isinstance(value, (types.ModuleType, types.FunctionType, type)):
+            continue
+        try:
+            found[name] = str(values.digest(value))
+        except Exception:  # not every value has one
+            continue
+    return found
+
+
 def take_result(
     request: Mapping[str, Any], shelf: Shelf, module: types.ModuleType
 ) -> BaseException | None:
@@ -291,7 +362,7 @@ def take_result(
         elif not shelf.encoded:
             wanted = f"linea.save(…, {request['name']!r})" if request["name"] else "linea.save"
             raise ReplayError(f"the slice ran to its end and never called {wanted}")
-    except (LineaError, OSError) as error:
+    except Exception as error:  # a value of the user's may do anything when it is looked at
         return error
     return None
 
@@ -303,6 +374,7 @@ def write_answer(
     failure: BaseException | None,
     file: Path,
     request: Mapping[str, Any],
+    trace: list[tuple[int, dict[str, str]]],
 ) -> None:
     parts: list[dict[str, str]] = []
     if request["keep_parts"]:
@@ -310,17 +382,25 @@ def write_answer(
             parts.append({})
             for at, (path, data) in enumerate(value.parts.items()):
                 parts[-1][path] = f"{number}-{at}"
-                (out / f"{number}-{at}").write_bytes(bytes(data))
+                write_file(f"{out}/{number}-{at}", bytes(data))
     answer = {
-        "saved": [dataclasses.asdict(value.record) for value in encoded],
+        "saved": [_asdict(value.record) for value in encoded],
         "parts": parts,
+        "trace": trace,
         "seconds": seconds,
         "traceback": describe(failure, file, request) if failure else "",
         "line": failed_line(failure, file) if failure else None,
     }
-    unfinished = out / "answer.json.part"
-    unfinished.write_text(json.dumps(answer, default=str), encoding="utf-8")
-    unfinished.replace(out / "answer.json")
+    write_file(f"{out}/answer.part", _dumps(answer, default=str).encode())
+    _rename(f"{out}/answer.part", f"{out}/answer.json")
+
+
+def write_file(path: str, data: bytes) -> None:
+    file = _open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    view = memoryview(data)
+    while view:
+        view = view[_write(file, view) :]
+    _close(file)
 
 
 def describe(failure: BaseException, file: Path, request: Mapping[str, Any]) -> str:
@@ -330,14 +410,14 @@ def describe(failure: BaseException, file: Path, request: Mapping[str, Any]) -> 
     trace = failure.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != str(file):
         trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(failure), failure, trace))
+    text = "".join(_format_exception(type(failure), failure, trace))
     return text.replace(request["project"] + os.sep, "").rstrip()
 
 
 def failed_line(failure: BaseException, file: Path) -> int | None:
     lines = [
         line
-        for frame, line in traceback.walk_tb(failure.__traceback__)
+        for frame, line in _walk_tb(failure.__traceback__)
         if frame.f_code.co_filename == str(file)
     ]
     return lines[-1] if lines else None

@@ -110,3 +110,45 @@ def equal(a: object, b: object) -> bool:
         return bool(a == b)
     except Exception:  # the user's __eq__ may do anything
         return False
+
+
+# ---------------------------------------------------------------------------------- how far
+
+
+def farthest(a: object, b: object) -> str:
+    """Say how far two values are apart: the largest difference and how many numbers differ.
+
+    Empty where they hold other things than numbers, or not the same number of them.
+    """
+    tables = as_columns(a), as_columns(b)
+    if tables[0] is not None and tables[1] is not None:
+        said = [
+            f"{name}: {text}"
+            for name in tables[0]
+            if name in tables[1] and (text := apart(tables[0][name], tables[1][name]))
+        ]
+        return "; ".join(said[:COLUMNS])
+    return apart(a, b)
+
+
+COLUMNS = 5
+"""How many columns are told apart in a line."""
+
+
+def apart(a: Any, b: Any) -> str:
+    import numpy
+
+    try:
+        x, y = numpy.asarray(a), numpy.asarray(b)
+    except (TypeError, ValueError):
+        return ""
+    if x.dtype.kind not in "iufb" or y.dtype.kind not in "iufb" or x.shape != y.shape:
+        return ""
+    x, y = x.astype(float), y.astype(float)
+    differ = ~((x == y) | (numpy.isnan(x) & numpy.isnan(y)))
+    if not differ.any():
+        return ""
+    largest = numpy.abs(x - y)[differ].max()
+    if x.ndim == 0:
+        return f"{float(x):.10g} → {float(y):.10g}, {largest:.3g} apart"
+    return f"{int(differ.sum()):,} of {x.size:,} differ, by {largest:.3g} at most"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -15,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea import values
+from linea import jsons, values
 from linea.errors import ReplayError
 from linea.model import Column, Digest, InputFile, Parent, Part, ValueRecord, Version
+from linea.replay import inputs as recorded
 from linea.replay import scratch
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Run:
     """The line of the slice at which it failed."""
     parts: tuple[Mapping[str, bytes], ...] = field(default=(), repr=False)
     """The bytes of each of `saved`, where they were asked for."""
+    trace: tuple[tuple[int, Mapping[str, str]], ...] = ()
+    """First line of each statement and the digests of the names in it, where they were asked for."""
 
     @property
     def digest(self) -> Digest | None:
@@ -66,16 +68,25 @@ def run(
     timeout: float | None = None,
     python: str = sys.executable,
     keep_parts: bool = False,
+    given: Mapping[str, bytes] = scratch.NOTHING_GIVEN,
+    variables: Mapping[str, str | None] = scratch.NO_VARIABLES,
+    trace: bool = False,
+    isolate: bool = True,
 ) -> Run:
     """Run `code` as `__main__` and encode `result`, or what it saves under `name`.
 
     Nothing below `root` is changed: the code works in a copy of its modules and `inputs`, and
-    `linea.get` reads `store` at the versions that `parents` pin.
+    `linea.get` reads `store` at the versions that `parents` pin. `given` are the bytes of inputs
+    that aren't on disk as they shall be, `variables` are environment variables to set (None: to
+    take away). `isolate` gives the process, where the system can, a view in which the copy lies in
+    the project's own place. With `trace` the digests of what each statement touched are taken after it.
     """
     with scratch_folder() as base:
-        (base / "out").mkdir()
-        (base / "tmp").mkdir()
-        project = scratch.prepare(root, base / "root", inputs, code)
+        for name_of_folder in ("out", "tmp", "code", "root"):
+            (base / name_of_folder).mkdir()
+        root = root.resolve()
+        project = scratch.prepare(root, base / "root", inputs, code, given)
+        scratch.stand_ins(root, project, code)
         request = {
             "code": code,
             "result": result,
@@ -85,21 +96,26 @@ def run(
             "parents": {parent.name: str(parent.commit) for parent in parents},
             "source": source,
             "project": str(project),
+            "root": str(root),
+            "outside": {
+                file.path: str(base / "root" / Path(file.path).relative_to(Path(file.path).anchor))
+                for file in inputs
+                if Path(file.path).is_absolute() and file.path in given
+            },
+            "variables": dict(variables),
+            "trace": trace,
+            "isolate": isolate,
             "folder": scratch.working_folder(code, inputs, source),
             "base": str(base),
             "protected": [
-                str(root.resolve()),
+                str(root),
                 *(str(Path(file.path)) for file in inputs if Path(file.path).is_absolute()),
             ],
             "keep_parts": keep_parts,
         }
-        (base / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        finished = call(
-            [python, "-P", "-m", "linea.replay.child", str(base / "request.json")],
-            base,
-            project,
-            timeout,
-        )
+        (base / "request.json").write_text(jsons.dumps(request), encoding="utf-8")
+        command = [python, "-P", "-m", "linea.replay.child", str(base / "request.json")]
+        finished = call(command, base, project, timeout, variables)
         return read_answer(base, finished, timeout)
 
 
@@ -110,12 +126,33 @@ def rerun(
     *,
     timeout: float | None = None,
     keep_parts: bool = False,
+    trace: bool = False,
+    code: str | None = None,
+    given: Mapping[str, bytes] | None = None,
+    variables: Mapping[str, str | None] = scratch.NO_VARIABLES,
+    python: str = sys.executable,
 ) -> Run:
-    """Run the slice of a stored version on its recorded inputs and parents."""
+    """Run the slice of a stored version, or `code` instead of it, on its recorded inputs and parents.
+
+    ReplayError where an input is gone; `given` are the bytes of those that aren't on disk as they
+    were, where the caller has looked already.
+    """
+    if given is None:
+        found = recorded.find(repository, version, root)
+        if found.problems:
+            raise ReplayError(f"{version.revision} can't be run again: {'; '.join(found.problems)}")
+        given = found.given
     return run(
-        repository.code(version),
+        repository.code(version) if code is None else code,
         version.result,
         root=root,
+        given=given,
+        variables={
+            **{each.name: each.value for each in version.environment.variables if each.kept},
+            **variables,
+        },
+        trace=trace,
+        python=python,
         inputs=version.inputs,
         source=version.source,
         name=version.name,
@@ -146,7 +183,13 @@ def scratch_folder() -> Iterator[Path]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def call(command: list[str], base: Path, folder: Path, timeout: float | None) -> int | None:
+def call(
+    command: list[str],
+    base: Path,
+    folder: Path,
+    timeout: float | None,
+    variables: Mapping[str, str | None] = scratch.NO_VARIABLES,
+) -> int | None:
     """Run `command` with its output in files; return its exit status, None past the time limit.
 
     Files and not pipes: a process that the code left behind would hold a pipe open.
@@ -159,6 +202,7 @@ def call(command: list[str], base: Path, folder: Path, timeout: float | None) ->
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            env=surroundings(variables),
         )
         try:
             return process.wait(timeout)
@@ -167,6 +211,14 @@ def call(command: list[str], base: Path, folder: Path, timeout: float | None) ->
         finally:
             if process.returncode is None:
                 kill_group(process)
+
+
+def surroundings(variables: Mapping[str, str | None]) -> dict[str, str] | None:
+    """The environment of the process: this one's, changed by `variables`; None for no change."""
+    if not variables:
+        return None
+    wanted = {**os.environ, **{name: text for name, text in variables.items() if text is not None}}
+    return {name: text for name, text in wanted.items() if variables.get(name, "") is not None}
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -197,8 +249,12 @@ def read_answer(base: Path, status: int | None, timeout: float | None) -> Run:
             stderr=stderr,
             traceback=f"the process ended with status {status} and left no value\n{said}".strip(),
         )
-    facts = json.loads(answer.read_text(encoding="utf-8"))
-    saved = tuple(record_from_json(entry) for entry in facts["saved"])
+    try:
+        facts = jsons.loads(answer.read_text(encoding="utf-8"))
+        saved = tuple(record_from_json(entry) for entry in facts["saved"])
+    except (ValueError, KeyError, TypeError):
+        said = "the process left an answer that can't be read: the code changes what Python itself does"
+        return Run("failed", stdout=stdout, stderr=stderr, traceback=said)
     return Run(
         "failed" if facts["traceback"] else "done",
         record=saved[-1] if saved else None,
@@ -208,6 +264,7 @@ def read_answer(base: Path, status: int | None, timeout: float | None) -> Run:
         stderr=stderr,
         traceback=facts["traceback"],
         line=facts["line"],
+        trace=tuple((line, dict(seen)) for line, seen in facts["trace"]),
         parts=tuple(
             {part: (base / "out" / file).read_bytes() for part, file in files.items()}
             for files in facts["parts"]

@@ -7,8 +7,9 @@ import os
 import posixpath
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from linea.errors import ReplayError
 from linea.model import InputFile
@@ -19,11 +20,26 @@ MODULE_LIMIT = 20_000
 MAKING = re.compile(r"\b(mkdir|makedirs|copytree|move|rename|extractall|unpack_archive)\b")
 """Calls that make folders."""
 
+LISTING = re.compile(
+    r"\b(listdir|scandir|iterdir|r?glob|iglob|walk|system|popen|subprocess|getoutput)\b"
+)
+"""Calls that may ask which files there are."""
+
+NOTHING_GIVEN: Mapping[str, bytes] = MappingProxyType({})
+NO_VARIABLES: Mapping[str, str | None] = MappingProxyType({})
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
-def prepare(root: Path, base: Path, inputs: Iterable[InputFile], code: str = "") -> Path:
+def prepare(
+    root: Path,
+    base: Path,
+    inputs: Iterable[InputFile],
+    code: str = "",
+    given: Mapping[str, bytes] = NOTHING_GIVEN,
+) -> Path:
     """Copy the local modules and `inputs` of `root` below `base`; return the copy of `root`.
+
+    The inputs in `given` have these bytes, whatever is on disk.
 
     The copy lies under its own absolute path (`base/home/ann/project`), so that a relative
     path that leaves the project (`../raw.csv`) finds its input as well. Inputs from outside
@@ -35,9 +51,13 @@ def prepare(root: Path, base: Path, inputs: Iterable[InputFile], code: str = "")
     copy_modules(root, scratch, made_by(code))
     for file in inputs:
         source = root / file.path
-        if not source.exists():
+        if file.path in given:
+            target = base / source.relative_to(source.anchor)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(given[file.path])
+        elif not source.exists():
             raise ReplayError(f"the input {file.path} isn't there any more")
-        if PurePosixPath(file.path).is_absolute():
+        elif PurePosixPath(file.path).is_absolute():
             link(source, base)
         else:
             copy(source, scratch / file.path)
@@ -56,6 +76,25 @@ def copy_modules(root: Path, scratch: Path, made: Collection[str] = ()) -> None:
         for name in modules[: MODULE_LIMIT - copied]:
             shutil.copyfile(folder / name, place / name)
             copied += 1
+
+
+def stand_ins(root: Path, scratch: Path, code: str) -> None:
+    """Where `code` lists folders, give every other file of the project an empty namesake."""
+    if not LISTING.search(code):
+        return
+    made = 0
+    for folder, names in walk(root):
+        place = scratch / folder.relative_to(root)
+        if not place.is_dir():
+            continue  # the code makes it
+        for name in names[: MODULE_LIMIT - made]:
+            if not (place / name).exists():
+                (place / name).touch()
+                made += 1
+        for entry in folder.iterdir():
+            # Hidden folders, caches and environments are listed as well; what is in them isn't.
+            if entry.is_dir() and not (place / entry.name).exists():
+                (place / entry.name).mkdir()
 
 
 def made_by(code: str) -> set[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linea import values
 from linea.errors import LineaError
-from linea.model import ValueRecord, Verdict, Version
-from linea.replay.compare import close
+from linea.model import Digest, ValueRecord, Verdict, Version
+from linea.replay import divergence, inputs
+from linea.replay.compare import close, farthest
 from linea.replay.run import Run, rerun
 
 if TYPE_CHECKING:
@@ -33,38 +36,58 @@ def verify(
     tolerance: float | None = None,
     clock: Callable[[], datetime] = now,
 ) -> Verdict:
-    """Run the slice of `version` in a fresh process, compare, and record the verdict."""
-    missing = why_impossible(repository, version, root)
-    if missing:
-        verdict = Verdict("impossible", clock(), detail=missing)
-    else:
-        ran = rerun(
-            repository,
-            version,
-            root,
-            timeout=timeout,
-            keep_parts=tolerance is not None or not version.value.stable,
-        )
-        verdict = judge(repository, version, ran, tolerance, clock())
+    """Run the slice of `version` in a fresh process, compare, and record the verdict.
+
+    Where another value comes out the slice runs up to four times more, to find the statement at
+    which runs part.
+    """
+    try:
+        found = inputs.find(repository, version, root)
+        if found.problems:
+            verdict = Verdict("impossible", clock(), detail="\n".join(found.problems))
+        else:
+            ran = rerun(
+                repository, version, root, timeout=timeout, keep_parts=True, given=found.given
+            )
+            verdict = judge(repository, version, ran, tolerance, clock())
+            if verdict.outcome == "different":
+                cause = divergence.find(repository, version, root, found.given, timeout=timeout)
+                detail = "\n".join([verdict.detail, *cause])
+                verdict = Verdict("different", verdict.when, verdict.digest, ran.seconds, detail)
+    except (LineaError, OSError) as error:
+        verdict = Verdict("impossible", clock(), detail=str(error))
     repository.set_verdict(version, verdict)
     return verdict
 
 
-def why_impossible(repository: Repository, version: Version, root: Path) -> str:
-    """Say which recorded input or parent is no longer there as it was; empty when all are."""
-    problems = []
-    for file in version.inputs:
-        path = root / file.path
-        if not path.exists():
-            problems.append(f"the input {file.path} isn't there any more")
-        elif values.digest_file(path) != file.digest:
-            problems.append(f"the input {file.path} has changed since ({file.digest} was read)")
-    for parent in version.parents:
-        try:
-            repository.by_commit(parent.commit)
-        except LineaError:
-            problems.append(f"its parent {parent.name}@v{parent.number} isn't in the store")
-    return "\n".join(problems)
+def verify_all(
+    store: Path,
+    versions: Sequence[Version],
+    root: Path,
+    *,
+    jobs: int = 1,
+    timeout: float | None = None,
+    tolerance: float | None = None,
+    clock: Callable[[], datetime] = now,
+    starting: Callable[[Version], None] = lambda version: None,
+) -> Iterator[tuple[Version, Verdict]]:
+    """Verify several versions, `jobs` at a time; yield each with its verdict as it is there."""
+    from linea.store.repository import Repository
+
+    def one(version: Version) -> tuple[Version, Verdict]:
+        starting(version)
+        with Repository.open(store) as repository:
+            return version, verify(
+                repository, version, root, timeout=timeout, tolerance=tolerance, clock=clock
+            )
+
+    pool = ThreadPoolExecutor(max(1, jobs))
+    waiting: list[Future[tuple[Version, Verdict]]] = [pool.submit(one, each) for each in versions]
+    try:
+        for done in as_completed(waiting):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def judge(
@@ -72,15 +95,16 @@ def judge(
 ) -> Verdict:
     """Hold what the re-run gave against what was stored."""
     if ran.record is None:
-        return Verdict("failed", when, seconds=ran.seconds, detail=failure(version, ran))
+        detail = "\n".join([failure(version, ran), *not_set(version)])
+        return Verdict("failed", when, seconds=ran.seconds, detail=detail)
     if any(record.digest == version.digest for record in ran.saved):
         return Verdict("identical", when, version.digest, ran.seconds)
     if within(repository, version, ran, tolerance):
         detail = f"equal within {tolerance:g}" if tolerance else "equal part by part"
         return Verdict("equal", when, ran.digest, ran.seconds, detail)
-    detail = "\n".join(
-        [difference(version.value, ran.record), *map(blame_line, version.unreproducible)]
-    )
+    detail = difference(version.value, ran.record)
+    how_much = distance(repository, version, ran)
+    detail = "\n".join([detail, how_much] if how_much else [detail])
     return Verdict("different", when, ran.digest, ran.seconds, detail)
 
 
@@ -89,12 +113,17 @@ def failure(version: Version, ran: Run) -> str:
     return f"{ran.traceback}\nat {origin}" if origin else ran.traceback
 
 
-def blame_line(reason: str) -> str:
-    return f"the slice reads what no re-run gives again: {reason}"
+def not_set(version: Version) -> list[str]:
+    """Environment variables that the recorded run had and this one can't have."""
+    return [
+        f"{each.name} was set when it was saved; its value isn't kept: set it, and verify again"
+        for each in version.environment.variables
+        if not each.kept and each.name not in os.environ
+    ]
 
 
 def within(repository: Repository, version: Version, ran: Run, tolerance: float | None) -> bool:
-    """Say whether a re-run's value equals the stored one though its digest differs."""
+    """Say whether a re-run's value equals the stored one though digests don't tell."""
     if tolerance is None and version.value.stable:
         return False
     stored = values.decode(version.value, repository.read_part(version))
@@ -102,6 +131,17 @@ def within(repository: Repository, version: Version, ran: Run, tolerance: float 
         close(stored, values.decode(record, reader(parts)), tolerance or 0.0)
         for record, parts in zip(ran.saved, ran.parts, strict=True)
     )
+
+
+def distance(repository: Repository, version: Version, ran: Run) -> str:
+    """Say how far the re-run's value is from the stored one; empty where that can't be said."""
+    if version.value.pickled or ran.record is None or ran.record.pickled:
+        return ""
+    try:
+        stored: Any = values.decode(version.value, repository.read_part(version))
+        return farthest(stored, values.decode(ran.record, reader(ran.parts[-1])))
+    except Exception:  # values of any kind are compared here; the verdict stands without
+        return ""
 
 
 def reader(parts: Mapping[str, bytes]) -> Callable[[str], bytes]:
@@ -115,7 +155,7 @@ def difference(stored: ValueRecord, rerun: ValueRecord) -> str:
     if not stored.columns or not rerun.columns:
         then, again = stored.summary.get("text"), rerun.summary.get("text")
         return f"stored: {then}; re-run: {again}" if then != again else "the content differs"
-    before = {column.name: column.digest for column in stored.columns}
+    before: dict[str, Digest] = {column.name: column.digest for column in stored.columns}
     after = {column.name: column.digest for column in rerun.columns}
     said = []
     if stored.summary.get("rows") != rerun.summary.get("rows"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linea import jsons
 from linea.errors import DamagedStoreError, StoreError
 from linea.store import lock
 from linea.store.backend import RefChange
@@ -308,7 +308,7 @@ class DiskBackend:
     def _write_journal(self, changes: Sequence[RefChange], reason: str) -> None:
         moves = [[change.ref, change.old, change.new] for change in changes]
         with durable(self._journal, prefix=".journal-") as file:
-            write_all(file, json.dumps({"reason": reason, "changes": moves}).encode())
+            write_all(file, jsons.dumps({"reason": reason, "changes": moves}).encode())
         sync_folder(self.path)
 
     def _read_journal(self) -> tuple[str, list[RefChange]]:
@@ -318,7 +318,7 @@ class DiskBackend:
         except FileNotFoundError:
             return "", []
         try:
-            found = json.loads(text)
+            found = jsons.loads(text)
             changes = [RefChange(*move) for move in found["changes"]]
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedStoreError(

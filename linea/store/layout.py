@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
+from linea import jsons
 from linea.errors import DamagedStoreError, LineaError, NewerStoreError
 from linea.model import (
     ArtifactName,
@@ -252,7 +252,7 @@ def dumps(value: Json) -> bytes:
     A surrogate, which UTF-8 can't hold, becomes the escape that JSON has for it.
     """
     lines = (
-        f" {json.dumps(key)}: {json.dumps(each, ensure_ascii=False, sort_keys=True)}"
+        f" {jsons.dumps(key)}: {jsons.dumps(each, ensure_ascii=False, sort_keys=True)}"
         for key, each in sorted(value.items())
     )
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace")
@@ -310,7 +310,7 @@ def entry_of_row(id: str, row: list[Any]) -> Entry:
 def loads(data: bytes, what: str) -> Json:
     """Parse a JSON object of the store; `what` names it where it is damaged."""
     try:
-        found = json.loads(data)
+        found = jsons.loads(data)
     except (ValueError, RecursionError) as error:
         raise DamagedStoreError(f"{what} is no JSON: {error}") from error
     if not isinstance(found, dict):

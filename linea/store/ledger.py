@@ -6,10 +6,10 @@ line has a checksum; one that a killed writer left half, or a disk changed, is a
 
 from __future__ import annotations
 
-import json
 import zlib
 from typing import Any
 
+from linea import jsons
 from linea.store.backend import Backend
 
 _KEY = 40
@@ -39,7 +39,7 @@ class Ledger:
         text = line[_KEY + 10 :]
         if line[_KEY + 1 : _KEY + 9] != b"%08x" % _sum(line[:_KEY], text):
             return None
-        return json.loads(text)
+        return jsons.loads(text)
 
     def put(self, commit: str, row: Any) -> None:
         """Add a row, a JSON array."""
@@ -51,7 +51,7 @@ class Ledger:
             return
         lines = []
         for commit, row in self._new.items():
-            text = json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()
+            text = jsons.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()
             key = commit.encode()
             lines.append(b"%s %08x %s" % (key, _sum(key, text), text))
         # A line that was cut off before must not swallow the first of ours.

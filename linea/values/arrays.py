@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from linea import jsons
 from linea.errors import DamagedStoreError, UnstorableError
 from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec, plain
@@ -350,7 +350,7 @@ def _object_array(record: ValueRecord, read: Parts) -> Any:
         from linea.values.objects import unpickle
 
         return unpickle(read("value.pkl"), record)
-    items = plain.from_json(json.loads(read("value.json")))
+    items = plain.from_json(jsons.loads(read("value.json")))
     dtype: Any = np.dtypes.StringDType() if details["objects"] == "texts" else object  # type: ignore[attr-defined,unused-ignore]
     flat = np.empty(len(items), dtype=dtype)
     for index, item in enumerate(items):

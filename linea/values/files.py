@@ -259,11 +259,11 @@ def _npy(path: Path) -> list[object]:
 
 
 def _json(path: Path) -> list[object]:
-    import json
 
+    from linea import jsons
     from linea.values.plain import from_json
 
-    data = json.loads(path.read_bytes())
+    data = jsons.loads(path.read_bytes())
     return [from_json(data), data]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from linea import jsons
 from linea.model import Payload, ValueRecord
 from linea.values import plain
 from linea.values.arrays import from_npy, npy
@@ -262,7 +262,7 @@ class Unpack:
         if "npy" in form:
             return from_npy(self.read(form["npy"]))
         if "json" in form:
-            return _object_array(plain.from_json(json.loads(self.read(form["json"]))))
+            return _object_array(plain.from_json(jsons.loads(self.read(form["json"]))))
         if "objects" in form:
             return _object_array(arrow.to_pylist(), _null(form["objects"]))
         if "pickle" in form:

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import datetime
 import decimal
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from linea import jsons
 from linea.errors import DamagedStoreError, NewerStoreError
 from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec
@@ -114,7 +114,7 @@ def dump(value: object) -> bytes:
 
 def dump_json(data: Any) -> bytes:
     """Return JSON bytes: UTF-8, one line, keys in their order."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return jsons.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 # ------------------------------------------------------------------------------------- writing
@@ -336,7 +336,7 @@ class JsonCodec:
             inner, read_inner = _member(record, read, index)
             return codec.load(inner.codec).decode(inner, read_inner)
 
-        return from_json(json.loads(read("value.json")), member)
+        return from_json(jsons.loads(read("value.json")), member)
 
     def export(
         self, record: ValueRecord, read: Parts, stem: str, format: str | None

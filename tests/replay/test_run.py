@@ -86,9 +86,10 @@ def test_nothing_of_the_folder_is_changed(project: Path, statement: str) -> None
 
 
 def test_absolute_writes_into_the_folder_are_refused(project: Path) -> None:
-    """A slice that writes to the user's folder by an absolute path is stopped, and it says so."""
+    """Without a view of its own, a write to the user's folder by an absolute path is stopped."""
     (project / "a.txt").write_text("41")
-    ran = run(f"open({str(project / 'a.txt')!r}, 'w').write('spoilt')\nx = 1", "x", root=project)
+    code = f"open({str(project / 'a.txt')!r}, 'w').write('spoilt')\nx = 1"
+    ran = run(code, "x", root=project, isolate=False)
     assert "changes nothing of yours" in ran.traceback
     assert (project / "a.txt").read_text() == "41"
 

@@ -34,7 +34,10 @@ def test_different_columns_are_named(project: Path, repository: Repository, stor
     verdict = verify(repository, version, project, clock=clock)
     assert verdict.outcome == "different"
     assert verdict.detail == (
-        "columns that differ: b\nthe slice reads what no re-run gives again: the clock"
+        "columns that differ: b\n"
+        "1 'b': 1 of 2 differ, by 1 at most\n"
+        "two more re-runs agree with each other\n"
+        "the slice reads what no re-run gives again: the clock"
     )
 
 
