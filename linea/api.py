@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -167,12 +168,19 @@ class Artifact:
         with _opened(self._store) as repository:
             return repository.session(self._version)
 
-    def get_value(self) -> Any:
-        """The value itself. DamagedStoreError when the bytes aren't those that were stored."""
+    def get_value(
+        self, *, columns: Sequence[Any] | None = None, rows: builtins.slice | None = None
+    ) -> Any:
+        """The value itself. DamagedStoreError when the bytes aren't those that were stored.
+
+        `columns` are some of a table's, by their labels, and `rows` a `slice` of a table's or an
+        array's: only what holds them is read from the store.
+        """
         from linea import values, watching
 
         with _aside(watching.current()), _opened(self._store) as repository:
-            return values.decode(self._version.value, repository.read_part(self._version))
+            read = repository.read_part(self._version)
+            return values.decode(self._version.value, read, columns=columns, rows=rows)
 
     def execute(self) -> Any:
         """Run the slice in a fresh process and give the value that comes out."""

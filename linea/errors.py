@@ -51,6 +51,12 @@ class UnstorableError(LineaError, TypeError):
     """The value can't be stored: a generator, an open handle, a thread and the like."""
 
 
+class NotInValueError(LineaError, KeyError):
+    """A column or row was asked for that the value doesn't have."""
+
+    __str__ = LineaError.__str__
+
+
 class UntrustedError(LineaError):
     """Reading the value would run code (unpickle) written by somebody who isn't trusted."""
 

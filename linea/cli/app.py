@@ -32,6 +32,7 @@ SECTIONS = {
         "status": Command("status", "status", "Show what is stale, and why."),
     },
     "Get back": {
+        "cat": Command("cat", "cat", "Print a version's value, or some columns and rows."),
         "checkout": Command("change", "checkout", "Write a version's value and code as files."),
         "verify": Command("check", "verify", "Run a version's code again and compare the result."),
         "pipeline": Command("export", "pipeline", "Turn artifacts into code that runs elsewhere."),

@@ -279,6 +279,8 @@ def is_value_of(node: ast.AST) -> ast.expr | None:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "get_value"
+        and not node.args
+        and not node.keywords
     ):
         return node.func.value
     return None

@@ -78,9 +78,9 @@ def _side(repository: Reader, version: Version, trusted: bool) -> Side:
         return values.decode(version.value, read, trusted=trusted)
 
     def columns(names: Sequence[str]) -> Any:
-        read_columns = getattr(values, "read_columns", None)
-        if read_columns is not None:
-            return read_columns(version.value, read, names, trusted=trusted)
+        known = [column.name for column in version.value.columns]
+        if names and len(set(known)) == len(known) and set(names) <= set(known):
+            return as_arrow(values.decode(version.value, read, trusted=trusted, columns=names))
         if not whole:
             whole.append(as_arrow(load()))
         return whole[0]

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,15 @@ class Saved:
         self.name = name
         self._value = value
 
-    def get_value(self) -> object:
-        return self._value
+    def get_value(
+        self, *, columns: Sequence[object] | None = None, rows: slice | None = None
+    ) -> object:
+        from linea import values
+
+        if columns is None and rows is None:
+            return self._value
+        made = values.settled(values.encode(self._value))
+        return values.decode(made.record, made.parts.__getitem__, columns=columns, rows=rows)
 
 
 class Pinned:
@@ -104,11 +111,14 @@ class Pinned:
     def message(self) -> str | None:
         return self._version.message
 
-    def get_value(self) -> object:
+    def get_value(
+        self, *, columns: Sequence[object] | None = None, rows: slice | None = None
+    ) -> object:
         from linea.store.repository import Repository
 
         with Repository.open(self._store) as repository:
-            return values.decode(self._version.value, repository.read_part(self._version))
+            read = repository.read_part(self._version)
+            return values.decode(self._version.value, read, columns=columns, rows=rows)
 
     def get_code(self) -> str:
         from linea.store.repository import Repository

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -14,6 +15,7 @@ from linea import jsons
 from linea.errors import DamagedStoreError, UnstorableError
 from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec, plain
+from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, join, number, text_bytes
 from linea.values.parts import WHOLE, Parts, byte_stream
 from linea.values.preview import text_preview
@@ -210,6 +212,27 @@ def from_pieces(pieces: Iterator[Buffer]) -> Any:
     return data.T if fortran else data
 
 
+def rows_of(read: Parts, path: str, start: int, stop: int) -> Any:
+    """Return some rows of the array of an npy part, of which only those that hold them are read."""
+    heads = [bytes(piece) for _, piece in read.between(path, 0, 0)]
+    head = io.BytesIO(heads[0])
+    if np.lib.format.read_magic(head) != (1, 0):
+        return from_npy(read(path))[start:stop]
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
+    if fortran or dtype.hasobject or len(heads[0]) > head.tell():
+        return from_pieces(read.pieces(path))[start:stop]
+    row = dtype.itemsize * math.prod(shape[1:])
+    data = np.empty((stop - start) * row, np.uint8)
+    for at, piece in read.between(path, start * row, stop * row):
+        if piece == heads[0] and not at:
+            continue
+        first, end = max(at, start * row), min(at + len(piece), stop * row)
+        data[first - start * row : end - start * row] = np.frombuffer(piece, np.uint8)[
+            first - at : end - at
+        ]
+    return data.view(dtype).reshape(stop - start, *shape[1:])
+
+
 def from_npy(data: bytes) -> Any:
     """Return the array of npy bytes; nothing is unpickled."""
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
@@ -232,6 +255,8 @@ def picture(array: Any) -> str:
 
 class ArrayCodec:
     """numpy arrays: npy, or JSON of the elements where they are Python objects."""
+
+    parts = ("rows",)
 
     def digest(self, value: Any, of: Of) -> bytes:
         if np.ma.isMaskedArray(value):
@@ -277,8 +302,13 @@ class ArrayCodec:
             preview=text_preview(_safe_picture(value)),
         )
 
-    def decode(self, record: ValueRecord, read: Parts) -> object:
+    def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
         details = record.details
+        if choice.rows is not None:
+            if not details.get("masked") and "objects" not in details:
+                return rows_of(read, "value.npy", *choice.rows)
+            whole: Any = self.decode(record, read)
+            return whole[slice(*choice.rows)]
         if "objects" in details:
             data = _object_array(record, read)
         else:
@@ -295,14 +325,27 @@ class ArrayCodec:
         )
 
     def export(
-        self, record: ValueRecord, read: Parts, stem: str, format: str | None
+        self,
+        record: ValueRecord,
+        read: Parts,
+        stem: str,
+        format: str | None,
+        choice: Choice = ALL,
     ) -> dict[str, bytes]:
+        if format == "json":
+            whole: Any = self.decode(record, read, choice)
+            return {f"{stem}.json": jsons.dumps(whole.tolist(), default=str).encode()}
         if format == "csv":
             out = io.StringIO()
             np.savetxt(
-                out, np.atleast_1d(np.asarray(self.decode(record, read))), delimiter=",", fmt="%s"
+                out,
+                np.atleast_1d(np.asarray(self.decode(record, read, choice))),
+                delimiter=",",
+                fmt="%s",
             )
             return {f"{stem}.csv": out.getvalue().encode()}
+        if choice.rows is not None:
+            return {f"{stem}.npy": to_npy(np.asarray(self.decode(record, read, choice)))}
         names = {
             "value.npy": f"{stem}.npy",
             "value.json": f"{stem}.json",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -22,6 +22,7 @@ from linea.errors import (
     UntrustedError,
 )
 from linea.model import Digest, Encoded, Payload, Preview, ReadPart, ValueRecord
+from linea.values.choice import chosen
 from linea.values.digest import (
     Of,
     class_name,
@@ -186,14 +187,28 @@ def _hash(value: object) -> bytes:
         return hash_or_pickle(value)[0]
 
 
-def decode(record: ValueRecord, read: ReadPart, *, trusted: bool = True) -> object:
-    """Return a stored value; raise UntrustedError where that would run an untrusted's code."""
+def decode(
+    record: ValueRecord,
+    read: ReadPart,
+    *,
+    trusted: bool = True,
+    columns: Sequence[object] | None = None,
+    rows: slice | None = None,
+) -> object:
+    """Return a stored value; raise UntrustedError where that would run an untrusted's code.
+
+    With `columns` or `rows`, only these of a table, or rows of an array, and what isn't needed for
+    them isn't read.
+    """
     if record.pickled and not trusted:
         raise UntrustedError(
             f"reading this {record.type} would run code that came with it",
             hint="trust its author with `linea trust`, or re-run its code instead",
         )
-    return load(record.codec).decode(record, Parts(record, read))
+    codec, parts = load(record.codec), Parts(record, read)
+    if columns is None and rows is None:
+        return codec.decode(record, parts)
+    return codec.decode(record, parts, chosen(record, codec, columns, rows))  # type: ignore[call-arg]
 
 
 def export(
@@ -202,10 +217,14 @@ def export(
     stem: str,
     format: str | None = None,
     trusted: bool = True,
+    *,
+    columns: Sequence[object] | None = None,
+    rows: slice | None = None,
 ) -> dict[str, bytes]:
     """Return the value as files: relative name → bytes, in the form other programs read.
 
-    Bytes are copied out; only a table or an array in another `format` is decoded for it.
+    Bytes are copied out; only a table, or an array in another `format`, is decoded for it.
+    `columns` and `rows` are as in `decode`.
     """
     if format and record.pickled and not trusted:
         raise UntrustedError(
@@ -213,7 +232,11 @@ def export(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return load(record.codec).export(record, Parts(record, read), stem, format)
+        codec, parts = load(record.codec), Parts(record, read)
+        if columns is None and rows is None:
+            return codec.export(record, parts, stem, format)
+        choice = chosen(record, codec, columns, rows)
+        return codec.export(record, parts, stem, format, choice)  # type: ignore[call-arg]
 
 
 def identify(path: str | Path) -> list[Digest]:

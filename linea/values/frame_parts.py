@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from linea.values.arrays import from_npy, npy
 from linea.values.columns import bits
 from linea.values.digest import Walk, class_name, finish
 from linea.values.frame_hash import array_source, bare, plain_objects
-from linea.values.ipc import from_ipc, pack, unpack
+from linea.values.ipc import from_ipc, pack, unpack_one
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, source
 from linea.values.parts import Parts
@@ -193,11 +194,15 @@ def _read_zone(form: Any) -> Any:
 
 
 class Unpack:
-    """A pandas value from its parts and form."""
+    """A pandas value, or rows of it, from its parts and form."""
 
-    def __init__(self, read: Parts, record: ValueRecord) -> None:
+    def __init__(
+        self, read: Parts, record: ValueRecord, rows: tuple[int, int] | None = None
+    ) -> None:
         self.read = read
         self.record = record
+        self.rows = rows
+        self.whole = self if rows is None else Unpack(read, record)
 
     def value(self, form: Any) -> Any:
         """Return a small value."""
@@ -206,16 +211,21 @@ class Unpack:
     def _unpickle(self, path: str) -> Any:
         return unpickle(self.read(path), self.record)
 
+    def _cut(self, value: Any) -> Any:
+        """Return the rows that are wanted of what was read as a whole."""
+        return value if self.rows is None else value[slice(*self.rows)]
+
     def index(self, form: Any, path: str) -> Any:
         """Return an index."""
         import pandas as pd
 
         names = self.value(form["names"])
         if "range" in form:
-            return pd.RangeIndex(*form["range"], name=names[0])
+            return self._cut(pd.RangeIndex(*form["range"], name=names[0]))
         if "levels" in form:
             levels = [
-                self.index(level, f"{path}-level{i}") for i, level in enumerate(form["levels"])
+                self.whole.index(level, f"{path}-level{i}")
+                for i, level in enumerate(form["levels"])
             ]
             codes = [c.to_numpy() for c in self._codes(f"{path}-codes", len(levels))]
             return pd.MultiIndex(levels=levels, codes=codes, names=names, verify_integrity=False)
@@ -228,17 +238,25 @@ class Unpack:
     def _codes(self, path: str, total: int) -> list[pa.ChunkedArray]:
         if f"{path}.arrow" in self.read:  # written before columns had segments
             columns: list[pa.ChunkedArray] = from_ipc(self.read(f"{path}.arrow")).columns
-            return columns
-        return unpack(self.read, path, total)
+            return [self._cut(column) for column in columns]
+        return [unpack_one(self.read, path, total, at, self.rows) for at in range(total)]
 
-    def columns(self, forms: list[Any], path: str = "columns") -> list[Any]:
-        """Return the columns' arrays."""
-        stored = [form for form in forms if self._is_arrow(form)]
-        arrow = iter(unpack(self.read, path, len(stored)))
-        return [
-            self._column(form, next(arrow) if self._is_arrow(form) else None, f"{path}/{i}")
-            for i, form in enumerate(forms)
-        ]
+    def columns(
+        self, forms: list[Any], path: str = "columns", which: Sequence[int] | None = None
+    ) -> list[Any]:
+        """Return the columns' arrays, or those at some positions."""
+        places: list[int] = []
+        total = 0
+        for form in forms:
+            places.append(total)
+            total += self._is_arrow(form)
+        found = []
+        for at in range(len(forms)) if which is None else which:
+            arrow = None
+            if self._is_arrow(forms[at]):
+                arrow = unpack_one(self.read, path, total, places[at], self.rows)
+            found.append(self._column(forms[at], arrow, f"{path}/{at}"))
+        return found
 
     def _is_arrow(self, form: Any) -> bool:
         return not OWN_PARTS & form.keys()
@@ -251,22 +269,22 @@ class Unpack:
             values = _numpy(arrow, dtype)
             return pd.array(values, dtype=dtype, copy=False) if dtype.kind in "mM" else values
         if "categories" in form:
-            categories = self.index(form["categories"], f"{path}-categories")
+            categories = self.whole.index(form["categories"], f"{path}-categories")
             dtype = pd.CategoricalDtype(categories, form["ordered"])
             return pd.Categorical.from_codes(arrow.to_numpy(), dtype=dtype, validate=False)
         if "interval" in form:
             left, right = (self.index(form[side], f"{path}-{side}") for side in SIDES)
             return pd.arrays.IntervalArray.from_arrays(left, right, closed=form["interval"])
         if "sparse" in form:
-            return self._sparse(form, path)
+            return self._cut(self.whole._sparse(form, path))
         if "npy" in form:
-            return from_npy(self.read(form["npy"]))
+            return self._cut(from_npy(self.read(form["npy"])))
         if "json" in form:
-            return _object_array(plain.from_json(jsons.loads(self.read(form["json"]))))
+            return self._cut(_object_array(plain.from_json(jsons.loads(self.read(form["json"])))))
         if "objects" in form:
             return _object_array(arrow.to_pylist(), _null(form["objects"]))
         if "pickle" in form:
-            value = self._unpickle(form["pickle"])
+            value = self._cut(self._unpickle(form["pickle"]))
             return _object_array(value) if form.get("items") else value
         return _read_extension(form, arrow)
 

@@ -6,6 +6,7 @@ record's details, so that exactly the same table comes back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from linea.errors import UnstorableError
 from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec
+from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, Walk, name, text_bytes
 from linea.values.frame_hash import bare, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
@@ -27,6 +29,8 @@ MANY = 100
 
 class PandasCodec:
     """pandas' data frames, series, indexes and categoricals."""
+
+    parts = ("columns", "rows")
 
     def digest(self, value: Any, of: Of) -> bytes:
         return pandas_hash(value, of)[0]
@@ -56,14 +60,15 @@ class PandasCodec:
             preview=text_preview(_picture(value)),
         )
 
-    def decode(self, record: ValueRecord, read: Parts) -> object:
+    def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
         import pandas as pd
 
         form = record.details
-        unpacked = Unpack(read, record)
+        whole, unpacked = Unpack(read, record), Unpack(read, record, choice.rows)
         if form["form"] == "Index":
             return unpacked.index(form["index"], "index")
-        arrays = unpacked.columns(form["columns"])
+        which = choice.of(len(form["columns"]))
+        arrays = unpacked.columns(form["columns"], which=which)
         if form["form"] == "Categorical":
             return arrays[0]
         index = unpacked.index(form["index"], "index")
@@ -71,28 +76,34 @@ class PandasCodec:
         columns = [pd.Series(a, index=index, dtype=a.dtype, copy=False) for a in arrays]
         value: Any
         if form["form"] == "Series":
-            value = columns[0].rename(unpacked.value(form["name"]))
+            value = columns[0].rename(whole.value(form["name"]))
         else:
             # A copy joins columns into blocks, which only pays where there are very many.
             copy = len(columns) > MANY
             value = pd.DataFrame(dict(enumerate(columns)), index=index, copy=copy)
-            value.columns = unpacked.index(form["labels"], "labels")
-        value.attrs.update(unpacked.value(form["attrs"]))
+            labels = whole.index(form["labels"], "labels")
+            value.columns = labels if choice.columns is None else labels[list(which)]
+        value.attrs.update(whole.value(form["attrs"]))
         return value
 
     def export(
-        self, record: ValueRecord, read: Parts, stem: str, format: str | None
+        self,
+        record: ValueRecord,
+        read: Parts,
+        stem: str,
+        format: str | None,
+        choice: Choice = ALL,
     ) -> dict[str, bytes]:
         import pandas as pd
 
-        value: Any = self.decode(record, read)
+        value: Any = self.decode(record, read, choice)
         if isinstance(value, pd.Series):
             value = value.to_frame(name="values" if value.name is None else value.name)
         elif isinstance(value, pd.Index):
             value = value.to_frame(index=False)
         elif not isinstance(value, pd.DataFrame):
             value = pd.DataFrame({"values": value})
-        default = is_default(value.index)
+        default = is_default(value.index) or _only_numbers(record.details)
         if format == "csv":
             return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
         try:
@@ -104,6 +115,12 @@ class PandasCodec:
                 ) from error
             return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
         return write(table, stem, format)
+
+
+def _only_numbers(form: Mapping[str, Any]) -> bool:
+    """Say whether the whole table's index only numbers its rows."""
+    found = form.get("index") or {}
+    return bool(found.get("range", [1])[0::2] == [0, 1] and found["names"] == {"json": [None]})
 
 
 def _form(value: Any, pack: Pack) -> dict[str, Any]:

@@ -399,7 +399,11 @@ def rows_of(pieces: Iterable[tuple[int, Buffer]], start: int, stop: int) -> pa.C
     # The head comes first, unless the part is in one piece.
     first = found[1][0] if len(found) > 1 else 0
     column = read((piece for _, piece in found), sum(len(piece) for _, piece in found))
-    return column.slice(min(start - first, len(column)), stop - start)
+    start, stop = min(start - first, len(column)), min(stop - first, len(column))
+    if kinds.is_nested(column.type):
+        # Readers that go by buffers, such as polars, trip over offsets of nested arrays.
+        return column.take(pa.array(np.arange(start, stop)))
+    return column.slice(start, stop - start)
 
 
 def _joined(arrays: list[pa.Array]) -> Iterator[pa.Array]:

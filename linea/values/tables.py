@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec, plain
+from linea.values.choice import ALL, Choice
 from linea.values.columns import column_hash
 from linea.values.digest import Of, Walk, digest_bytes, join, name, number, text_bytes
-from linea.values.ipc import chunked, one, pack, unpack, write
+from linea.values.ipc import chunked, one, pack, unpack_one, write
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import source
 from linea.values.parts import Parts
@@ -71,6 +72,8 @@ def _cell(value: object) -> str:
 class ArrowCodec:
     """pyarrow's tables, batches and arrays."""
 
+    parts = ("columns", "rows")
+
     def digest(self, value: Any, of: Of) -> bytes:
         return self._hashes(value, of)[0]
 
@@ -108,16 +111,21 @@ class ArrowCodec:
             preview=text_preview(picture(names, columns, rows)),
         )
 
-    def decode(self, record: ValueRecord, read: Parts) -> object:
+    def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
         schema = pa.ipc.read_schema(pa.py_buffer(read("schema.arrow")))
-        columns = unpack(read, "columns", len(schema))
+        total = len(schema)
+        which = choice.of(total)
+        columns = [unpack_one(read, "columns", total, at, choice.rows) for at in which]
+        if choice.columns is not None:
+            schema = pa.schema([schema.field(at) for at in which], schema.metadata)
         form = record.details["form"]
         if form == "ChunkedArray":
             return columns[0]
         if form == "Array":
             return one(columns[0])
         if not columns:
-            rows = pa.array([{}] * record.summary["rows"], pa.struct([]))
+            start, stop = choice.rows or (0, record.summary["rows"])
+            rows = pa.array([{}] * (stop - start), pa.struct([]))
             batch = pa.RecordBatch.from_struct_array(rows).replace_schema_metadata(schema.metadata)
             return batch if form == "RecordBatch" else pa.Table.from_batches([batch])
         if form == "RecordBatch":
@@ -125,9 +133,14 @@ class ArrowCodec:
         return pa.Table.from_arrays(columns, schema=schema)
 
     def export(
-        self, record: ValueRecord, read: Parts, stem: str, format: str | None
+        self,
+        record: ValueRecord,
+        read: Parts,
+        stem: str,
+        format: str | None,
+        choice: Choice = ALL,
     ) -> dict[str, bytes]:
-        value: Any = self.decode(record, read)
+        value: Any = self.decode(record, read, choice)
         if _is_array(value):
             value = pa.table({"values": value})
         if isinstance(value, pa.RecordBatch):
@@ -154,6 +167,8 @@ def _text(rows: int, columns: int, single: str | None) -> str:
 
 class PolarsCodec:
     """polars' data frames and series."""
+
+    parts = ("columns", "rows")
 
     def digest(self, value: Any, of: Of) -> bytes:
         return self._hashes(value, of)[0]
@@ -200,23 +215,34 @@ class PolarsCodec:
             preview=text_preview(picture(names, arrays, rows)),
         )
 
-    def decode(self, record: ValueRecord, read: Parts) -> object:
+    def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
         import polars as pl
 
         labels = [plain.from_json(label) for label in record.details["names"]]
-        stored = unpack(read, "columns", len(labels))
+        forms = record.details["dtypes"]
         columns = [
-            _read_series(label, array, form, record)
-            for label, array, form in zip(labels, stored, record.details["dtypes"], strict=True)
+            _read_series(
+                labels[at],
+                unpack_one(read, "columns", len(labels), at, choice.rows),
+                forms[at],
+                record,
+            )
+            for at in choice.of(len(labels))
         ]
         if record.details["form"] == "Series":
             return columns[0]
-        return pl.DataFrame(columns) if columns else pl.DataFrame(height=record.summary["rows"])
+        start, stop = choice.rows or (0, record.summary["rows"])
+        return pl.DataFrame(columns) if columns else pl.DataFrame(height=stop - start)
 
     def export(
-        self, record: ValueRecord, read: Parts, stem: str, format: str | None
+        self,
+        record: ValueRecord,
+        read: Parts,
+        stem: str,
+        format: str | None,
+        choice: Choice = ALL,
     ) -> dict[str, bytes]:
-        value: Any = self.decode(record, read)
+        value: Any = self.decode(record, read, choice)
         frame = value.to_frame() if _is_series(value) else value
         return write(frame.to_arrow(), stem, format)
 

@@ -56,13 +56,13 @@ def test_help_has_an_example(name: str) -> None:
 
 
 def test_every_command_has_json() -> None:
-    """All commands but those that run a program or show things have `--json`."""
+    """All commands but those that run a program or print values have `--json`."""
     without = {
         path
         for path, command, _ in commands()
         if not any("--json" in parameter.opts for parameter in command.params)
     }
-    assert without == {"linea run", "linea demo", "linea pipeline"}
+    assert without == {"linea run", "linea cat", "linea demo", "linea pipeline"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
