@@ -71,34 +71,21 @@ def _reach_back(
 def _deletions(steps: Sequence[Step], kept: set[int], criterion: frozenset[Location]) -> set[int]:
     """Left-out `del` statements without which a kept binding would be seen too late."""
     found: set[int] = set()
+    bound: dict[Location, list[int]] = {}
+    """Left-out deletions of what a kept step has bound, since the last kept step that read it."""
+    seen: set[Location] = set()
     for i, step in enumerate(steps):
-        if i in kept or not step.effects.unbinds:
-            continue
-        for name in step.effects.unbinds:
-            bound = any(
-                name in steps[j].effects.binds or name in steps[j].effects.unbinds
-                for j in kept
-                if j < i
-            )
-            if bound and _read_next(steps, kept, i, name, criterion):
-                found.add(i)
-    return found
-
-
-def _read_next(
-    steps: Sequence[Step],
-    kept: set[int],
-    after: int,
-    name: Location,
-    criterion: frozenset[Location],
-) -> bool:
-    """Whether a kept step after `after` reads `name` before one binds it."""
-    for j in sorted(k for k in kept if k > after):
-        if name in steps[j].effects.reads:
-            return True
-        if name in steps[j].effects.binds:
-            return False
-    return name in criterion
+        effects = step.effects
+        if i in kept:
+            for name in effects.reads & bound.keys():
+                found.update(bound.pop(name))
+            for name in effects.binds & bound.keys():
+                del bound[name]
+            seen |= effects.binds | effects.unbinds
+        else:
+            for name in effects.unbinds & seen:
+                bound.setdefault(name, []).append(i)
+    return found.union(*(after for name, after in bound.items() if name in criterion))
 
 
 def emit(

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -124,6 +125,23 @@ def whole(source: str) -> list[Line]:
     return [Line(text, n) for n, text in enumerate(source.split("\n"))]
 
 
+class _Read:
+    """Names that the statements considered so far read, each with how many do."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._counts = Counter(names)
+        self.names = self._counts.keys()
+
+    def add(self, names: Iterable[str]) -> None:
+        self._counts.update(names)
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._counts[name] -= 1
+            if not self._counts[name]:
+                del self._counts[name]
+
+
 class _Program:
     """The kept statements together: who still mentions which name."""
 
@@ -159,10 +177,9 @@ class _Program:
         self.confined: dict[str, _Effect | None] = {}
         self.modules = self._modules()
         self.words = [_mentions(p.source) for p in pieces]
-        late = [self.words[i] for i in range(len(pieces)) if self._deferred(i)]
-        self.hidden = [
-            p.reads - words.union(*late) for p, words in zip(pieces, self.words, strict=True)
-        ]
+        self.deferred = [self._deferred(i) for i in range(len(pieces))]
+        late = {w for i, words in enumerate(self.words) if self.deferred[i] for w in words}
+        self.hidden = [p.reads - words - late for p, words in zip(pieces, self.words, strict=True)]
         """By piece, names that it read though neither its text nor that of a function mentions them."""
 
     def _stored(self) -> set[str]:
@@ -202,25 +219,24 @@ class _Program:
         mentions = [m | h for m, h in zip(self.words, self.hidden, strict=True)]
         for _ in range(len(self.pieces) + 4):
             before = [None if k is None else len(k) for k in kept]
+            # A name counts as read when a later statement mentions it; functions and classes
+            # run later than they stand, so theirs count wherever they are.
+            read = _Read(self.results)
+            for i, lines in enumerate(kept):
+                if lines is not None and self.deferred[i]:
+                    read.add(mentions[i])
             for i in range(len(self.pieces) - 1, -1, -1):
                 lines = kept[i]
                 if lines is None:
                     continue
-                # A name counts as read when a later statement mentions it; functions and classes
-                # run later than they stand, so theirs count wherever they are.
-                others = [
-                    j
-                    for j in range(len(kept))
-                    if kept[j] is not None and j != i and (j > i or self._deferred(j))
-                ]
-                later = set(self.results).union(*(mentions[j] for j in others))
-                new = self._piece(i, lines, later)
-                kept[i] = new
-                mentions[i] = (
-                    _mentions("\n".join(x.text for x in new)) | self.hidden[i]
-                    if new is not None
-                    else set()
-                )
+                if self.deferred[i]:
+                    read.remove(mentions[i])
+                new = kept[i] = self._piece(i, lines, read.names)
+                if new is None:
+                    continue
+                if new is not lines:
+                    mentions[i] = _mentions("\n".join(x.text for x in new)) | self.hidden[i]
+                read.add(mentions[i])
             if before == [None if k is None else len(k) for k in kept]:
                 break
         return kept
@@ -241,7 +257,7 @@ class _Program:
             for n in ast.walk(self.trees[i])  # type: ignore[arg-type]
         )
 
-    def _piece(self, i: int, lines: list[Line], later: set[str]) -> list[Line] | None:
+    def _piece(self, i: int, lines: list[Line], later: KeysView[str]) -> list[Line] | None:
         piece, tree = self.pieces[i], self.trees[i]
         if piece.fixed or tree is None:
             return lines
@@ -261,10 +277,10 @@ class _Program:
             return _cut(lines, block.removed(set()))
         if isinstance(tree, (ast.For, ast.While, ast.If, ast.With)):
             block = _Block(self, [tree], piece.kinds, shares=piece.shares)
-            return _cut(lines, block.removed(later | self.hidden[i]))
+            return _cut(lines, block.removed({*later, *self.hidden[i]}))
         return lines
 
-    def _unneeded(self, tree: ast.stmt, later: set[str], piece: Piece) -> bool:
+    def _unneeded(self, tree: ast.stmt, later: KeysView[str], piece: Piece) -> bool:
         """Whether a statement only binds names that nothing mentions any more."""
         match tree:
             case ast.Import() | ast.ImportFrom():
