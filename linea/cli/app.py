@@ -25,7 +25,7 @@ SECTIONS = {
         "ls": Command("ls", "ls", "List the artifacts."),
         "log": Command("log", "log", "Show what happened to a result, and why."),
         "show": Command("show", "show", "Show one version: value, code, where it came from."),
-        "blame": Command("blame", "blame", "Show which version brought each line or column."),
+        "blame": Command("blame", "blame", "Show which version brought each line, column or row."),
         "diff": Command("diff", "diff", "Show what differs between two versions."),
         "bisect": Command("bisect", "bisect", "Find the version where a result turned bad."),
         "graph": Command("graph", "graph", "Draw what was made from what."),

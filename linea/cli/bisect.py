@@ -153,7 +153,7 @@ def _lines(here: Project, screen: Screen, found: Turn) -> Iterator[str]:
     else:
         yield f"{head} is the first {what} one"
     author = render.person(turned.author)
-    yield f"  {render.age(turned.created, now())} by {author}, {turned.commit[:7]}"
+    yield f"  {turned.commit[:7]}  {render.age(turned.created, now())} by {author}"
     if turned.message:
         yield f"  {screen.style(render.clean(turned.message), 'cyan')}"
     for change in changes(here.repository, before, turned):

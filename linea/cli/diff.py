@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from linea.cli import records, render
 from linea.cli.parameters import Argument, Option
 from linea.cli.render import Screen
 from linea.cli.surroundings import complete_revisions, project, revision
 from linea.cli.value_diff import code_lines, section, value_lines
-from linea.errors import NoSuchVersionError
+from linea.errors import LineaError, NoSuchVersionError
 from linea.history import diff_value
 from linea.history.changes import Change
-from linea.history.diff import Diff
+from linea.history.diff import Diff, rows_of
 from linea.history.diff import diff as compare
 from linea.history.diff_code import CodeDiff
+from linea.history.diff_picture import PictureDiff
+from linea.history.diff_table import Choice
 from linea.history.log import previous_of
 from linea.history.revision import completed
 from linea.model import Version
@@ -45,6 +48,24 @@ def diff(
     limit: Annotated[
         int, Option("--limit", metavar="N", min=0, help="How many cells and rows to show.")
     ] = 10,
+    columns: Annotated[
+        str, Option("--columns", metavar="COLUMNS", help="Only these columns of a table: a,b.")
+    ] = "",
+    where: Annotated[
+        str,
+        Option(
+            "--where", metavar="EXPR", help="Only rows for which this holds, as in pandas' query."
+        ),
+    ] = "",
+    output: Annotated[
+        Path | None,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write all that differs: .parquet, .csv, .png or .json.",
+        ),
+    ] = None,
     trust: Annotated[
         bool, Option("--trust", help="Read pickled values too, which runs their code.")
     ] = False,
@@ -53,19 +74,22 @@ def diff(
     """Show what differs between two versions.
 
     Code is compared by statement: what only moved or was formatted anew is no difference. Tables
-    are compared by rows and cells, and only columns that differ are read. Exits with 1 where
-    something differs.
+    are compared by rows and cells, and only columns that differ are read. `-o` writes every row that
+    differs of a table, a third picture of two pictures, or the whole answer as JSON. Exits with 1
+    where something differs.
 
     \b
     Example:
       linea diff feature_table@v1 feature_table@v2
       linea diff model
       linea diff --value --key id feature_table@v1 feature_table
+      linea diff --columns price --where "price > 100" feature_table
+      linea diff feature_table -o diff.parquet
     """
     screen = render.screen()
     with project() as here:
         before, after = _pair(here.repository, a, b)
-        keys = tuple(name.strip() for name in key.split(",") if name.strip())
+        keys, choice = _listed(key), Choice(_listed(columns), where)
         found = compare(
             here.repository,
             before,
@@ -74,7 +98,17 @@ def diff(
             limit=limit,
             load=not stat and not code,
             trusted=trust,
+            choice=choice,
         )
+        if output is not None:
+            _write(
+                output,
+                found,
+                lambda: rows_of(
+                    here.repository, before, after, key=keys, choice=choice, trusted=trust
+                ),
+            )
+            render.say(f"wrote {output}")
     if json:
         render.print_json(records.of_diff(found))
     else:
@@ -84,6 +118,34 @@ def diff(
         valued = not isinstance(found.value, diff_value.Same)
         differs = (code and bool(found.code)) or (value and valued)
     return int(differs)
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def _write(path: Path, found: Diff, rows: Callable[[], Any]) -> None:
+    """Write all that differs in the form that the file's name asks for."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        path.write_text(render.as_json(records.of_diff(found)) + "\n", encoding="utf-8")
+    elif suffix == ".png":
+        third = found.value.third if isinstance(found.value, PictureDiff) else b""
+        if not third:
+            raise LineaError("there is no picture of this difference", hint="-o diff.json")
+        path.write_bytes(third)
+    elif suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        pq.write_table(rows(), path)
+    elif suffix == ".csv":
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(rows(), path)
+    else:
+        raise LineaError(
+            f"can't write {path.name!r}", hint="its name ends in .parquet, .csv, .png or .json"
+        )
 
 
 def _pair(repository: Repository, a: str, b: str | None) -> tuple[Version, Version]:
@@ -123,6 +185,10 @@ def _diff_lines(
         yield from section(screen, "code", _code_summary(found.code))
         if not stat:
             yield from code_lines(screen, found.code)
+        for path, module in found.modules:
+            yield from section(screen, "code", f"{path} {_code_summary(module)}")
+            if not stat:
+                yield from code_lines(screen, module)
     if everything or value:
         yield from value_lines(screen, found.value, stat=stat, limit=limit)
 

@@ -99,17 +99,17 @@ def log(
             until=_moment(until, moment),
             author=author,
             start=start,
-            only={each.version.commit for each in made} if made else None,
+            only={each.commit for each in made} if made else None,
         )
         entries = list(found)
         more = limit is not None and len(entries) > limit
         entries = entries[:limit]
-        by_commit = {each.version.commit: each for each in made}
+        by_commit = {each.commit: each for each in made}
         if json:
             render.print_json(
                 [
                     records.of_entry(entry)
-                    | (records.of_made(by_commit[entry.version.commit]) if made else {})
+                    | (records.of_made(by_commit[entry.commit]) if made else {})
                     for entry in entries
                 ]
             )
@@ -155,7 +155,7 @@ def _made_lines(here: Project, screen: Screen, name: str, made: Sequence[Made]) 
         yield screen.style("it is gone", "dim")
         return
     now = values.digest_file(path)
-    fresh = [each.version.revision for each in made if each.file and each.file.digest == now]
+    fresh = [each.revision for each in made if each.file and each.file.digest == now]
     by = shortlist(fresh, 3)
     yield screen.style(f"as it is now, read by {by}" if fresh else "as it is now, not read", "dim")
 
@@ -190,7 +190,7 @@ def _log_lines(
     for row, entry in zip(rows, entries, strict=True):
         if made:
             via = made[entry.commit].via
-            row.insert(1, Cell(f"via {via.revision}" if via else "read it", ("dim",)))
+            row.insert(1, Cell(f"via {via}" if via else "read it", ("dim",)))
     for text, entry in zip(render.table(screen, rows, flexible=-1), entries, strict=True):
         yield text
         if entry.message and not oneline:

@@ -9,7 +9,7 @@ from linea.cli.render import plain
 
 if TYPE_CHECKING:
     from linea.history.bisect import Turn
-    from linea.history.blame import ColumnOrigin, LineOrigin
+    from linea.history.blame import CellOrigin, ColumnOrigin, LineOrigin, RowOrigin
     from linea.history.diff import Diff
     from linea.history.files import Made
     from linea.history.graph import Graph
@@ -93,6 +93,34 @@ def of_column(origin: ColumnOrigin) -> dict[str, Any]:
         "since": origin.since.number,
         "line": origin.line,
         "place": plain(origin.place),
+        "text": origin.text,
+        "reads": list(origin.reads),
+        "parent": plain(origin.parent),
+        "parent_column": origin.parent_column,
+    }
+
+
+def of_row(origin: RowOrigin) -> dict[str, Any]:
+    return {
+        "row": plain(origin.row),
+        "revision": origin.version.revision,
+        "version": origin.version.number,
+        "author": origin.version.author,
+        "created": origin.version.created.isoformat(),
+        "came": origin.came,
+    }
+
+
+def of_cell(cell: CellOrigin) -> dict[str, Any]:
+    return {
+        "column": cell.column,
+        "value": plain(cell.value),
+        "before": plain(cell.before),
+        "revision": cell.version.revision,
+        "version": cell.version.number,
+        "author": cell.version.author,
+        "created": cell.version.created.isoformat(),
+        "came": cell.came,
     }
 
 
@@ -108,6 +136,7 @@ def of_diff(difference: Diff) -> dict[str, Any]:
             "moved": code.moved,
             "hunks": plain(code.hunks()),
         },
+        "modules": {path: plain(code.hunks()) for path, code in difference.modules},
         "value": plain(difference.value),
         "inputs": plain(difference.inputs),
         "parents": plain(difference.parents),
@@ -133,7 +162,7 @@ def of_status(found: Status) -> dict[str, Any]:
 def of_made(made: Made) -> dict[str, Any]:
     return {
         "read": plain(made.file),
-        "via": made.via.revision if made.via is not None else None,
+        "via": made.via,
     }
 
 

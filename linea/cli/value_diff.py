@@ -9,6 +9,7 @@ from linea.cli import render
 from linea.cli.render import Cell, Screen
 from linea.history import diff_value
 from linea.history.diff_code import CodeDiff
+from linea.history.diff_picture import PictureDiff
 from linea.history.diff_plain import PathChange
 from linea.history.diff_table import TableDiff
 
@@ -37,9 +38,16 @@ def value_lines(
     elif isinstance(value, diff_value.TextDiff):
         yield from section(screen, "value", f"+{value.lines.added} −{value.lines.removed} lines")
         yield from code_lines(screen, value.lines)
+    elif isinstance(value, PictureDiff):
+        yield from _picture_lines(screen, value)
     else:
         note = f" ({value.note})" if value.note else ""
-        yield from section(screen, "value", f"{value.before} → {value.after}{note}")
+        was, now = value.before, value.after
+        if was.rpartition(" (")[0] == now.rpartition(" (")[0]:
+            was, now = "another", now.rpartition(" (")[0]
+            yield from section(screen, "value", f"{was} {now}{note}")
+        else:
+            yield from section(screen, "value", f"{was} → {now}{note}")
 
 
 def _table_lines(screen: Screen, table: TableDiff, stat: bool, limit: int) -> Iterator[str]:
@@ -73,7 +81,7 @@ def _table_lines(screen: Screen, table: TableDiff, stat: bool, limit: int) -> It
         ("+", "green", table.added_rows, table.rows_added),
     ):
         for row in some[:limit]:
-            text = ", ".join(f"{name}={_brief(each)}" for name, each in row.items())
+            text = ", ".join(f"{name}={brief(each)}" for name, each in row.items())
             yield screen.style(render.fit(f"  {mark} {render.clean(text)}", screen.width), color)
         if count > len(some) and some:
             yield f"  {mark} … {count - len(some):,} more rows"
@@ -102,21 +110,21 @@ def _shift(before: dict[str, Any], after: dict[str, Any]) -> str:
     for fact in ("mean", "std", "min", "max", "true", "distinct", "nulls"):
         was, now_ = before.get(fact), after.get(fact)
         if was != now_:
-            moved.append(f"{fact} {_brief(was)} → {_brief(now_)}")
+            moved.append(f"{fact} {brief(was)} → {brief(now_)}")
     return ", ".join(moved)
 
 
 def _cell_lines(screen: Screen, table: TableDiff, limit: int) -> Iterator[str]:
     rows = []
     for cell in table.cells[:limit]:
-        row = ", ".join(f"{name}={_brief(each)}" for name, each in cell.row.items())
+        row = ", ".join(f"{name}={brief(each)}" for name, each in cell.row.items())
         rows.append(
             [
                 Cell(f"    {render.clean(row)}", ("dim",)),
                 Cell(render.clean(cell.column)),
-                Cell(render.clean(_brief(cell.before)), ("red",), right=True),
+                Cell(render.clean(brief(cell.before)), ("red",), right=True),
                 Cell("→"),
-                Cell(render.clean(_brief(cell.after)), ("green",)),
+                Cell(render.clean(brief(cell.after)), ("green",)),
             ]
         )
     yield from render.table(screen, rows)
@@ -135,6 +143,22 @@ def _array_lines(screen: Screen, array: diff_value.ArrayDiff) -> Iterator[str]:
         parts.append(f"by up to {array.largest:.4g}, {array.mean:.4g} on average")
     yield from section(screen, "value", "; ".join(parts))
     yield from _path_lines(screen, array.where)
+
+
+def _picture_lines(screen: Screen, picture: PictureDiff) -> Iterator[str]:
+    sizes = [f"{width} × {height}" for width, height in picture.size]
+    parts = [sizes[0] if sizes[0] == sizes[1] else f"{sizes[0]} → {sizes[1]}"]
+    share = 100 * picture.differing / picture.compared if picture.compared else 0.0
+    parts.append(f"{share:.2g} % of the pixels differ" if picture.differing else "looks the same")
+    if picture.box is not None:
+        left, top, right, bottom = picture.box
+        parts.append(f"from ({left}, {top}) to ({right}, {bottom})")
+    yield from section(screen, "value", "; ".join(parts))
+    if picture.drawn:
+        yield "  drawn:"
+        yield from _path_lines(screen, picture.drawn)
+    if picture.third:
+        yield screen.style("  a picture of the difference: -o diff.png", "dim")
 
 
 def _model_lines(screen: Screen, model: diff_value.ModelDiff) -> Iterator[str]:
@@ -164,7 +188,7 @@ def _path_lines(screen: Screen, found: Sequence[PathChange]) -> list[str]:
     return render.table(screen, rows)
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     """Say a cell in a few characters."""
     if value is None:
         return "null"

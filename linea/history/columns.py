@@ -41,6 +41,20 @@ def last_writes(code: str) -> dict[str, Write]:
     return {write.column: write for write in writes(code)}
 
 
+def last_binding(code: str, name: str) -> int | None:
+    """Return the last line on which a statement gives `name` another value."""
+    try:
+        tree = parse(code)
+    except (SyntaxError, ValueError):
+        return None
+    lines = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name
+    ]
+    return max(lines, default=None)
+
+
 def sources(column: str, written: Sequence[Write], known: frozenset[str]) -> frozenset[str]:
     """Return the columns of `known` that a column is made from, as far as the text tells."""
     return frozenset(_sources(column, written, known, None))

@@ -6,13 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linea.errors import LineaError
 from linea.history.changes import (
     Change,
+    changed_modules,
     data_changes,
     environment_changes,
     upstream_changes,
 )
 from linea.history.diff_code import CodeDiff, diff_code
+from linea.history.diff_table import (
+    EVERYTHING,
+    Choice,
+    RowChanges,
+    changes_of_rows,
+    rows_that_differ,
+)
 from linea.history.diff_value import Same, Side, ValueDiff, diff_values
 from linea.history.reading import Reader
 from linea.history.rows import UNNAMED
@@ -30,9 +39,11 @@ class Diff:
     inputs: tuple[Change, ...]
     parents: tuple[Change, ...]
     environment: tuple[Change, ...]
+    modules: tuple[tuple[str, CodeDiff], ...] = ()
+    """The user's own modules that differ, by their path."""
 
     def __bool__(self) -> bool:
-        parts = (self.code, self.inputs, self.parents, self.environment)
+        parts = (self.code, self.modules, self.inputs, self.parents, self.environment)
         return not isinstance(self.value, Same) or any(parts)
 
 
@@ -45,12 +56,17 @@ def diff(
     limit: int = 10,
     load: bool = True,
     trusted: bool = False,
+    choice: Choice = EVERYTHING,
 ) -> Diff:
     """Compare two versions.
 
     Values that are equal are never read, nor are columns of a table that are; nothing is with
-    `load=False`. A pickled value is only read when its author is `trusted`.
+    `load=False`. A pickled value is only read when its author is `trusted`. Of tables only the
+    columns and rows of `choice` are compared.
     """
+    modules = [
+        (path, diff_code(was, now)) for path, was, now in changed_modules(repository, before, after)
+    ]
     return Diff(
         before=before,
         after=after,
@@ -61,15 +77,52 @@ def diff(
             key=key,
             limit=limit,
             load=load,
+            choice=choice,
         ),
-        inputs=tuple(data_changes(before, after)),
+        modules=tuple(modules),
+        inputs=tuple(data_changes(before, after, besides=[path for path, _ in modules])),
         parents=tuple(upstream_changes(before, after)),
         environment=tuple(environment_changes(before.environment, after.environment)),
     )
 
 
+def rows_of(
+    repository: Reader,
+    before: Version,
+    after: Version,
+    *,
+    key: Sequence[str] = (),
+    choice: Choice = EVERYTHING,
+    trusted: bool = False,
+) -> Any:
+    """Return every row in which two versions of a table differ as a `pyarrow.Table`."""
+    for version in (before, after):
+        if version.value.kind != "table" or not version.value.columns:
+            raise LineaError(f"{version.revision} is a {version.value.kind}, without rows")
+    sides = [_side(repository, version, trusted) for version in (before, after)]
+    return rows_that_differ(
+        before.value, after.value, sides[0].columns, sides[1].columns, key=key, choice=choice
+    )
+
+
+def row_changes(
+    repository: Reader, older: Version, newer: Version, key: Sequence[str], trusted: bool
+) -> RowChanges:
+    """Return where each row of the newer version of a table was before, and whether it changed."""
+    sides = [_side(repository, version, trusted) for version in (older, newer)]
+    return changes_of_rows(older.value, newer.value, sides[0].columns, sides[1].columns, key=key)
+
+
+def read_columns(
+    repository: Reader, version: Version, names: Sequence[str], trusted: bool = False
+) -> Any:
+    """Return some columns of a stored table as a `pyarrow.Table`."""
+    return _side(repository, version, trusted).columns(names)
+
+
 def _side(repository: Reader, version: Version, trusted: bool) -> Side:
     from linea import values
+    from linea.values.parts import Parts
 
     read = repository.read_part(version)
     whole: list[Any] = []
@@ -85,7 +138,7 @@ def _side(repository: Reader, version: Version, trusted: bool) -> Side:
             whole.append(as_arrow(load()))
         return whole[0]
 
-    return Side(version.value, load, columns)
+    return Side(version.value, load, columns, Parts(version.value, read))
 
 
 def as_arrow(table: Any) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from linea.errors import UntrustedError
 from linea.history.diff_code import CodeDiff, diff_text
+from linea.history.diff_picture import PictureDiff, diff_pictures, opened
 from linea.history.diff_plain import PathChange, diff_data, equal, short
-from linea.history.diff_table import TableDiff, diff_schema, diff_tables
+from linea.history.diff_table import EVERYTHING, Choice, TableDiff, diff_schema, diff_tables
 from linea.model import ValueRecord
 
 
@@ -77,7 +80,7 @@ class OtherDiff:
     kind: str = "other"
 
 
-ValueDiff = Same | TableDiff | ArrayDiff | ModelDiff | DataDiff | TextDiff | OtherDiff
+ValueDiff = Same | TableDiff | ArrayDiff | ModelDiff | DataDiff | TextDiff | PictureDiff | OtherDiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,23 @@ class Side:
     record: ValueRecord
     load: Callable[[], Any]
     columns: Callable[[Sequence[str]], Any]
+    part: Callable[[str], bytes] | None = None
+    """Reads one part of the stored value, where a part tells enough."""
 
 
 def diff_values(
-    before: Side, after: Side, *, key: Sequence[str] = (), limit: int = 10, load: bool = True
+    before: Side,
+    after: Side,
+    *,
+    key: Sequence[str] = (),
+    limit: int = 10,
+    load: bool = True,
+    choice: Choice = EVERYTHING,
 ) -> ValueDiff:
-    """Compare two values, reading no more of them than it takes; nothing if not `load`."""
+    """Compare two values, reading no more of them than it takes; nothing if not `load`.
+
+    Of tables only the columns and rows of `choice` are compared.
+    """
     was, now = before.record, after.record
     if was.digest == now.digest:
         return Same()
@@ -101,7 +115,9 @@ def diff_values(
     if was.kind == "table" and not load:
         return diff_schema(was, now)
     if was.kind == "table" and was.columns and now.columns:
-        return diff_tables(was, now, before.columns, after.columns, key=key, limit=limit)
+        return diff_tables(
+            was, now, before.columns, after.columns, key=key, limit=limit, choice=choice
+        )
     compare = _BY_KIND.get(was.kind)
     if compare is None or not load:
         return _other(was, now)
@@ -109,6 +125,8 @@ def diff_values(
         return compare(before, after, limit)
     except UntrustedError:
         return _other(was, now, "reading it would run its author's code")
+    except ModuleNotFoundError as error:
+        return _other(was, now, f"comparing it needs {error.name}")
 
 
 def diff_arrays(before: Any, after: Any, *, limit: int = 10) -> ArrayDiff:
@@ -168,6 +186,25 @@ def _compare_texts(before: Side, after: Side, limit: int) -> ValueDiff:
     return _other(before.record, after.record)
 
 
+def _compare_figures(before: Side, after: Side, limit: int) -> ValueDiff:
+    """Compare figures by their pictures and the data that was plotted; their pickles stay shut."""
+    records = before.record, after.record
+    paths = [{part.path for part in record.parts} for record in records]
+    if before.part is None or after.part is None or paths[0] != paths[1]:
+        return _other(*records)
+    if "chart.json" in paths[0]:
+        specs = [json.loads(side.part("chart.json")) for side in (before, after) if side.part]
+        changes = list(diff_data(*specs))
+        return DataDiff(tuple(changes[:limit]), max(0, len(changes) - limit))
+    drawn = [json.loads(side.part("data.json")) for side in (before, after) if side.part]
+    one, other = (opened(side.part("figure.png")) for side in (before, after) if side.part)
+    return diff_pictures(one, other, tuple(islice(diff_data(*drawn), limit)))
+
+
+def _compare_images(before: Side, after: Side, limit: int) -> ValueDiff:
+    return diff_pictures(before.load(), after.load())
+
+
 def _compare_models(before: Side, after: Side, limit: int) -> ValueDiff:
     """Compare models by their recorded parameters, and by what they learnt where that's safe."""
     was, now = before.record, after.record
@@ -213,4 +250,6 @@ _BY_KIND: Mapping[str, Callable[[Side, Side, int], ValueDiff]] = {
     "data": _compare_data,
     "text": _compare_texts,
     "model": _compare_models,
+    "figure": _compare_figures,
+    "image": _compare_images,
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
+from typing import NamedTuple
 
 from linea.history.reading import Reader
-from linea.model import Digest, InputFile, Version
+from linea.model import CommitId, Digest, InputFile, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,11 @@ class Near:
 class Made:
     """A version that rests on a file."""
 
-    version: Version
+    revision: str
+    commit: CommitId
     file: InputFile | None
     """The file as it was read; None where only a parent had read it."""
-    via: Version | None = None
+    via: str | None = None
     """The parent through which it rests on the file, where it didn't read it itself."""
 
 
@@ -45,7 +48,7 @@ def resolve_file(
 
 def last_known_as(repository: Reader, path: str) -> list[Version]:
     """Return the versions last saved from or written to a file of this path, or else of this name."""
-    tips = [repository.tip(name) for name in repository.names()]
+    tips = repository.tips()
     files = {tip.commit: _paths(repository, tip) for tip in tips}
     same = [tip for tip in tips if path in files[tip.commit]]
     if not same:
@@ -76,10 +79,8 @@ def nearest(
         ranked = sorted(
             (
                 (_alike(columns, version), version)
-                for name in repository.names()
-                if name not in known
-                for version in [repository.tip(name)]
-                if version.value.columns
+                for version in repository.tips()
+                if version.name not in known and version.value.columns
             ),
             key=lambda pair: (pair[0], pair[1].created),
             reverse=True,
@@ -112,18 +113,53 @@ def made_from(repository: Reader, path: str, digest: Digest | None = None) -> li
 
     The file is known by its path or, where it has moved, by its digest.
     """
-    versions = [version for name in repository.names() for version in repository.versions(name)]
-    versions.sort(key=lambda version: (version.created, version.number))
     found: dict[str, Made] = {}
-    for version in versions:  # what a version was made from is older
-        read = next((f for f in version.inputs if f.path == path or f.digest == digest), None)
+    for row in sorted(_reads(repository), key=lambda each: (each.created, each.number)):
+        # What a version was made from is older, so that it has been seen.
+        read = next((f for f in row.inputs if f.path == path or f.digest == digest), None)
+        via = next((found[commit] for commit in row.parents if commit in found), None)
         if read is not None:
-            found[version.commit] = Made(version, read)
-            continue
-        via = next((found[p.commit] for p in version.parents if p.commit in found), None)
-        if via is not None:
-            found[version.commit] = Made(version, None, via.version)
+            found[row.commit] = Made(row.revision, row.commit, read)
+        elif via is not None:
+            found[row.commit] = Made(row.revision, row.commit, None, via.revision)
     return list(found.values())[::-1]
+
+
+_READS = "reads-1"
+"""Name of the cache of what versions read."""
+
+
+class _Read(NamedTuple):
+    """What a version was made from."""
+
+    revision: str
+    number: int
+    commit: CommitId
+    created: str
+    """In UTC, so that texts order as moments do."""
+    inputs: list[InputFile]
+    parents: list[str]
+
+
+def _reads(repository: Reader) -> Iterator[_Read]:
+    """Yield what every version was made from; what was worked out once is in the cache."""
+    rows = repository.ledger(_READS)
+    for name in repository.names():
+        for entry in repository.entries(name):
+            row = rows.get(entry.commit)
+            if row is None:
+                version = repository.loaded(entry)
+                row = [
+                    version.created.astimezone(UTC).isoformat(),
+                    [[file.path, file.digest, file.size] for file in version.inputs],
+                    [parent.commit for parent in version.parents],
+                ]
+                rows.put(entry.commit, row)
+            created, inputs, parents = row
+            files = [InputFile(path, Digest(digest), size) for path, digest, size in inputs]
+            yield _Read(
+                f"{entry.name}@v{entry.number}", entry.number, entry.commit, created, files, parents
+            )
 
 
 def contents(found: Sequence[Made]) -> list[InputFile]:

@@ -62,6 +62,10 @@ class Tables:
                 self._read[name] = (tables[0].column(name), tables[1].column(name))
                 self.index += (name,)
 
+    def has(self, name: str) -> bool:
+        """Say whether a column is in both tables, or was read as part of their index."""
+        return name in self.listed or name in self._read
+
     def column(self, name: str) -> tuple[Any, Any]:
         self.columns([name])
         return self._read[name]
@@ -266,3 +270,32 @@ def cells_differ(before: Any, after: Any, pairs: tuple[Any, Any]) -> Any:
         return differ
     one, other = _codes(before, after)
     return one[pairs[0]] != other[pairs[1]]
+
+
+def rows_where(tables: Tables, rows: Rows, condition: str, names: Sequence[str]) -> Rows:
+    """Keep the rows for which a condition in pandas' words holds before or after."""
+    import pyarrow as pa
+
+    used = [name for name in names if name in condition]
+    tables.columns(used)
+    holds = []
+    for side in (0, 1):
+        frame = pa.table({name: tables.column(name)[side] for name in used}).to_pandas()
+        try:
+            found = frame.eval(condition)
+        except Exception as error:
+            raise LineaError(
+                f"{condition!r} can't be asked of a row: {error}",
+                hint="""write it as for pandas' query: "price > 100 and plan == 'pro'\"""",
+            ) from error
+        if str(getattr(found, "dtype", "")) not in ("bool", "boolean"):
+            raise LineaError(f"{condition!r} gives no yes or no for each row")
+        holds.append(found.to_numpy(dtype=bool, na_value=False))
+    kept = holds[0][rows.both[0]] | holds[1][rows.both[1]]
+    return Rows(
+        rows.by,
+        rows.key,
+        (rows.both[0][kept], rows.both[1][kept]),
+        rows.removed[holds[0][rows.removed]],
+        rows.added[holds[1][rows.added]],
+    )

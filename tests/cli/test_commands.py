@@ -80,7 +80,7 @@ def test_log_patch_and_stat(shell: Shell, houses: History) -> None:
     """How the code changed, with the facts."""
     assert shell("log", "-p", "--stat", "-n", "1", "clean").out == snapshot("""\
 v3  ccccccc  2 weeks ago  code clean.py:5 df["ratio"] = df.price / df.… ⇒ +ratio
-    +1 −0 lines · 2 rows × 4 columns · 1.8 kB · Ada
+    +1 −0 lines · 2 rows × 4 columns · 1.2 kB · Ada
     @@ −2 +2 @@
      raw = pd.read_csv("raw.csv")
      df = raw.dropna()
@@ -134,7 +134,7 @@ clean@v2  2 rows × 3 columns  [good]
   source   clean.py
   env      Python 3.11.7, housing 3.1
   verified identical 2 weeks ago
-  digest   DIGEST  1.4 kB
+  digest   DIGEST  968 B
   commit   COMMIT
 
   id          int64
@@ -188,10 +188,10 @@ v3  Ada  2 weeks ago  clean.py:5  5  df["ratio"] = df.price / df.size_
 def test_blame_columns(shell: Shell, houses: History) -> None:
     """Each column with the version that last changed it."""
     assert shell("blame", "--columns", "clean").out == snapshot("""\
-v2  Bo   2 weeks ago  id            int64
-v2  Bo   2 weeks ago  size_         int64
-v2  Bo   2 weeks ago  price         int64
-v3  Ada  2 weeks ago  ratio         float64  clean.py:5
+v2  Bo   2 weeks ago  id     int64
+v2  Bo   2 weeks ago  size_  int64
+v2  Bo   2 weeks ago  price  int64
+v3  Ada  2 weeks ago  ratio  float64  clean.py:5  df["ratio"] = df.price / df.s…
 """)
     found = {each["column"]: each for each in parsed(shell, "blame", "--columns", "clean")}
     assert found["ratio"]["line"] == 5
@@ -350,7 +350,7 @@ clean@v1  good  3  2 versions left, about 1 step
 clean@v3  bad  2  2 versions left, about 1 step
 clean@v2  bad  2
 clean@v2 is the first bad one
-  2 weeks ago by Bo, 7037f41
+  ccccccc  2 weeks ago by Bo
   cheap ones are mistakes
   code   clean.py:4 df = df[df.price > 150]
   value  −1 rows

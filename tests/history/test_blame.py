@@ -3,8 +3,11 @@ from __future__ import annotations
 import time
 
 import pandas as pd
+import pytest
 
-from linea.history.blame import blame, blame_columns, last_writes
+from linea.errors import LineaError
+from linea.history.blame import blame, blame_columns, blame_row, blame_rows
+from linea.history.columns import last_writes
 from linea.model import Origin, Version
 
 from .histories import History
@@ -94,5 +97,103 @@ def test_last_writes() -> None:
         'df["a"] = 1\ndf.loc[df.x > 1, "b"] = 2\ndf = df.assign(c=3)\n'
         'df[["d", "e"]] = 4\ndf.insert(0, "f", 5)\ndf["a"] += 1\nprint(df["z"])'
     )
-    assert last_writes(code) == {"a": 6, "b": 2, "c": 3, "d": 4, "e": 4, "f": 5}
+    assert {name: write.line for name, write in last_writes(code).items()} == {
+        "a": 6,
+        "b": 2,
+        "c": 3,
+        "d": 4,
+        "e": 4,
+        "f": 5,
+    }
     assert last_writes("not python") == {}
+
+
+WRITES = [
+    ('df["x"] = df["a"] + df.b', ("x", ("a", "b"))),
+    ('df["x"] += df["y"]', ("x", ("x", "y"))),
+    ('df = df.rename(columns={"a": "x"})', ("x", ("a",))),
+    ('df = pd.DataFrame({"x": raw["a"] * 2})', ("x", ("a",))),
+    ('df = df.with_columns((pl.col("a") * 2).alias("x"))', ("x", ("a",))),
+    ('df = df.groupby("g").agg(x=("a", "sum"))', ("x", ())),
+]
+
+
+@pytest.mark.parametrize(("code", "expect"), WRITES)
+def test_what_a_written_column_is_made_from(code: str, expect: tuple[str, tuple[str, ...]]) -> None:
+    """The columns that the writing statement names are found with it."""
+    name, reads = expect
+    write = last_writes(code)[name]
+    assert set(reads) <= set(write.reads)
+
+
+def test_a_column_that_a_parent_has(history: History) -> None:
+    """A column that no statement writes is told the parent whose column has the same content."""
+    one = pd.DataFrame({"id": [1, 2], "a": [3, 4]})
+    parent = history.save(one, "raw")
+    table = one.rename(columns={"a": "b"}).assign(c=[5, 6])
+    history.save(table, code='result = load()\nresult["c"] = 5', parents=[parent])
+    found = {
+        each.column.name: each
+        for each in blame_columns(history.repository, history.repository.tip("result"))
+    }
+    assert {name: (each.parent and each.parent.name, each.parent_column) for name, each in found.items()} == {
+        "id": ("raw", "id"), "b": ("raw", "a"), "c": (None, None),
+    }  # fmt: skip
+    assert found["c"].text == 'result["c"] = 5'
+
+
+def test_a_column_that_nothing_tells_of(history: History) -> None:
+    """Where neither text nor parents tell, it is the statement that made the table what it is."""
+    tip = history.save(
+        pd.DataFrame({"a": [1]}), code="result = read()\nresult = result[result.a > 0]\nx = 1"
+    )
+    (found,) = blame_columns(history.repository, tip)
+    assert (found.line, found.text) == (2, "result = result[result.a > 0]")
+
+
+PRICES = pd.DataFrame({"id": [1, 2, 3], "price": [10, 20, 30], "plan": ["a", "b", "c"]})
+
+
+def test_cells_of_a_row(history: History) -> None:
+    """Each cell of a row has the version in which it took its value, and what it was before."""
+    history.save(PRICES)
+    history.save(PRICES.assign(price=[10, 22, 30]))
+    history.save(PRICES.assign(price=[10, 22, 30])[::-1])  # only reordered
+    tip = history.save(PRICES.assign(price=[10.0, 22.0, 30.0], new=0)[::-1])
+    found = blame_row(history.repository, tip, {"id": "2"})
+    assert [(each.column, each.value, each.version.number, each.before) for each in found] == [
+        ("id", 2, 1, None), ("price", 22.0, 2, 20), ("plan", "b", 1, None), ("new", 0, 4, None),
+    ]  # fmt: skip
+    with pytest.raises(LineaError, match="no row with id=9"):
+        blame_row(history.repository, tip, {"id": 9})
+    with pytest.raises(LineaError, match="new=0 names 3 rows"):
+        blame_row(history.repository, tip, {"new": 0})
+    with pytest.raises(LineaError, match="no column 'nope'"):
+        blame_row(history.repository, tip, {"nope": 0})
+
+
+def test_a_relabelled_row_is_followed_by_its_key(history: History) -> None:
+    """Columns of equal content hold another row's cells where the keys moved."""
+    history.save(PRICES)
+    tip = history.save(PRICES.assign(id=[2, 1, 3]))
+    found = {each.column: each for each in blame_row(history.repository, tip, {"id": 1})}
+    assert (found["price"].value, found["price"].before, found["price"].version.number) == (
+        20,
+        10,
+        2,
+    )
+
+
+def test_rows(history: History) -> None:
+    """Each row has the version that last changed or brought it, wherever it stands."""
+    history.save(PRICES)
+    history.save(PRICES.assign(price=[10, 22, 30]))
+    more = pd.concat(
+        [PRICES.assign(price=[10, 22, 30]), pd.DataFrame({"id": [4], "price": [1], "plan": ["d"]})]
+    )
+    history.save(more)
+    tip = history.save(more[::-1].assign(new=0))
+    found = blame_rows(history.repository, tip, ("id",))
+    assert [(each.row["id"], each.version.number, each.came) for each in found] == [
+        (4, 3, True), (3, 1, True), (2, 2, False), (1, 1, True),
+    ]  # fmt: skip

@@ -11,9 +11,10 @@ import pytest
 
 from linea import values
 from linea.errors import LineaError
-from linea.history.diff import Diff, as_arrow, diff
+from linea.history.diff import Diff, as_arrow, diff, rows_of
+from linea.history.diff_picture import PictureDiff, diff_pictures, opened
 from linea.history.diff_plain import diff_data
-from linea.history.diff_table import TableDiff, diff_tables
+from linea.history.diff_table import Choice, TableDiff, diff_tables
 from linea.history.diff_value import (
     ArrayDiff,
     DataDiff,
@@ -30,6 +31,12 @@ from .histories import History
 def compare(history: History, before: Any, after: Any, **options: Any) -> Diff:
     """Save two values and compare the versions."""
     return diff(history.repository, history.save(before), history.save(after), **options)
+
+
+def latest_two(history: History, **options: Any) -> Diff:
+    """Compare the last two versions."""
+    new, old, *_ = history.repository.versions("result")
+    return diff(history.repository, old, new, **options)
 
 
 class Tables:
@@ -373,3 +380,116 @@ def test_causes(history: History) -> None:
     assert [each.text for each in found.parents] == ["clean v1 → v2"]
     assert [each.text for each in found.environment] == ["pandas 1 → 2"]
     assert found
+
+
+def picture(*boxes: tuple[int, int, int, int], size: tuple[int, int] = (40, 20)) -> Any:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", size, "white")
+    for box in boxes:
+        ImageDraw.Draw(image).rectangle(box, fill="black")
+    return image
+
+
+def test_pictures(history: History) -> None:
+    """Of pictures it is told how much differs and where; a third one shows what went and came."""
+    history.save(picture((2, 2, 5, 5)))
+    history.save(picture((2, 2, 5, 5), (10, 10, 19, 11)))
+    found = latest_two(history).value
+    assert isinstance(found, PictureDiff)
+    assert (found.differing, found.compared, found.box) == (20, 800, (10, 10, 20, 12))
+    third = opened(found.third)
+    assert third.getpixel((10, 10)) == (31, 119, 180)  # came
+    assert third.getpixel((3, 3)) == (191, 191, 191)  # both have it
+    assert third.getpixel((30, 5)) == (255, 255, 255)
+    back = diff_pictures(picture((10, 10, 19, 11)), picture())
+    assert opened(back.third).getpixel((10, 10)) == (214, 39, 40)  # went
+
+
+def test_pictures_of_other_sizes(history: History) -> None:
+    """What only the larger one has differs."""
+    found = diff_pictures(picture(size=(10, 10)), picture(size=(10, 12)))
+    assert (found.size, found.differing, found.box) == (((10, 10), (10, 12)), 20, (0, 10, 10, 12))
+
+
+def test_figures_are_compared_without_unpickling(history: History) -> None:
+    """Figures differ by their pictures and by the data that was plotted."""
+    from matplotlib.figure import Figure
+
+    for last in (3, 9):
+        figure = Figure(figsize=(2, 2))
+        figure.add_subplot().plot([1, 2, 3], [1, 2, last])
+        history.save(figure)
+    found = latest_two(history).value
+    assert isinstance(found, PictureDiff)
+    assert found.differing > 0
+    assert [(each.path, each.before, each.after) for each in found.drawn] == [
+        ("axes[0].lines[0].y[2]", "3.0", "9.0")
+    ]
+
+
+def test_helper_modules(history: History) -> None:
+    """A module that differs is shown by its lines, not as an input."""
+    for source in (b"A = 1\n", b"A = 2\n"):
+        history.save(inputs={"h.py": source}, kept={values.digest_bytes(source): source})
+    found = latest_two(history)
+    ((path, code),) = found.modules
+    assert (path, code.added, code.removed, found.inputs, bool(found)) == ("h.py", 1, 1, (), True)
+
+
+TABLE = pd.DataFrame({"id": [1, 2, 3, 4], "price": [10, 20, 30, 40], "plan": ["a", "b", "a", "b"]})
+OTHER = pd.DataFrame({"id": [2, 3, 4, 5], "price": [20, 33, 44, 50], "plan": ["b", "a", "a", "b"]})
+
+
+def test_only_some_columns(history: History) -> None:
+    """Of a table the columns asked for are compared, and no others are read but for the key."""
+    history.save(TABLE)
+    history.save(OTHER)
+    found = latest_two(history, choice=Choice(("price",)), key=("id",)).value
+    assert isinstance(found, TableDiff)
+    assert ([c.name for c in found.changed], found.rows_changed) == (["price"], 2)
+    assert sorted(found.loaded) == ["id", "price"]
+    with pytest.raises(LineaError, match="no column 'cost'"):
+        latest_two(history, choice=Choice(("cost",)))
+
+
+@pytest.mark.parametrize(
+    ("where", "counts"),
+    [
+        ("price > 30", (1, 0, 2)),  # 33 only came to be above
+        ("plan == 'b'", (1, 0, 1)),  # 4 was of plan b before
+        ("plan == 'a' and price < 20", (0, 1, 0)),
+        ("id > 99", (0, 0, 0)),
+    ],
+)
+def test_only_some_rows(history: History, where: str, counts: tuple[int, int, int]) -> None:
+    """A row counts where the condition holds before or after."""
+    history.save(TABLE)
+    history.save(OTHER)
+    found = latest_two(history, choice=Choice((), where)).value
+    assert isinstance(found, TableDiff)
+    assert (found.rows_added, found.rows_removed, found.rows_changed) == counts
+
+
+def test_conditions_that_ask_nothing(history: History) -> None:
+    """A condition that can't be asked of a row is refused with what pandas says."""
+    history.save(TABLE)
+    history.save(OTHER)
+    for where in ("price +", "price + 1"):
+        with pytest.raises(LineaError, match="price"):
+            latest_two(history, choice=Choice((), where))
+
+
+def test_all_rows_that_differ(history: History) -> None:
+    """Every row that differs comes as a row, with its cells before and after."""
+    history.save(TABLE)
+    history.save(OTHER)
+    new, old = history.repository.versions("result")
+    found = rows_of(history.repository, old, new, key=("id",)).to_pylist()
+    assert [(row["change"], row["id"], row["price before"], row["price after"]) for row in found] == [
+        ("removed", 1, 10, None), ("changed", 3, 30, 33), ("changed", 4, 40, 44), ("added", 5, None, 50),
+    ]  # fmt: skip
+    assert [row["row before"] for row in found] == [0, 2, 3, None]
+    history.save([1, 2])
+    with pytest.raises(LineaError, match="without rows"):
+        rows_of(history.repository, old, history.repository.tip("result"))

@@ -59,8 +59,8 @@ def test_made_from(history: History) -> None:
     history.save(3, "unrelated", inputs={"raw2.csv": b"else"})
     three = history.save(4, "clean", inputs={"raw.csv": b"new"})
     found = made_from(history.repository, "raw.csv")
-    assert [each.version for each in found] == [three, two, one]
-    assert [each.via for each in found] == [None, one, None]
+    assert [each.commit for each in found] == [each.commit for each in (three, two, one)]
+    assert [each.via for each in found] == [None, "clean@v1", None]
     assert len(contents(found)) == 2
     moved = made_from(history.repository, "archive/raw.csv", values.digest_bytes(b"old"))
-    assert [each.version for each in moved] == [two, one]
+    assert [each.revision for each in moved] == ["model@v1", "clean@v1"]
