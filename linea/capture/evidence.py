@@ -233,8 +233,20 @@ class Evidence:
         written = {v.__name__ for v in values if is_a(v, types.ModuleType)}
         tools.modules_written |= written
         self.mutates |= _prefixed("module", written)
-        self.reads |= _prefixed("module", self.uses.modules & tools.modules_written)
+        older = _prefixed("module", self.uses.modules & tools.modules_written)
+        self.reads |= older
+        self.running.reads |= older  # an import doesn't make anew what is loaded
         if imports.writes_loaded(self.uses, tools.scope.namespace):
+            named = {
+                t
+                for t in (*self.uses.strings, *tools.scope.texts(self.uses.loads))
+                if imports.may_name(t)
+            }
+            tools.modules_written |= named
+            self.reads |= _prefixed("module", named)
+            self.mutates |= _prefixed("module", named)
+            if named:
+                return
             tools.modules_replaced = True
             self.mutates.add(LOADED_MODULES)
             self.reads.add(LOADED_MODULES)

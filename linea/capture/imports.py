@@ -95,6 +95,11 @@ def writes_loaded(uses: Uses, namespace: dict[str, Any]) -> bool:
     return direct and bool(uses.writes_items or uses.calls & _REPLACING)
 
 
+def may_name(text: object) -> bool:
+    """Whether `text` can be the dotted name of a module."""
+    return isinstance(text, str) and all(part.isidentifier() for part in text.split("."))
+
+
 _REPLACING = frozenset({"pop", "update", "setdefault", "clear", "popitem", "patch", "dict"})
 
 

@@ -41,7 +41,8 @@ EVERYWHERE = frozenset({
 CLOCKS = frozenset({
     "now", "today", "utcnow", "time", "time_ns", "perf_counter", "monotonic", "process_time",
     "localtime", "gmtime", "ctime", "uuid1", "uuid4", "urandom", "token_hex", "token_bytes",
-    "token_urlsafe", "SystemRandom", "getpid", "gethostname", "randbelow", "asctime",
+    "token_urlsafe", "SystemRandom", "getpid",
+    "mkdtemp", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile", "gethostname", "randbelow", "asctime",
 })  # fmt: skip
 """Calls that give something else at every run."""
 

@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
+import gc
 import random
 import resource
-import shutil
-import signal
 import sys
-import tempfile
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import nasty
 import programs
-from harness import canonical
 
 
 @dataclass
@@ -34,126 +28,70 @@ class Findings:
     steps: int = 0
     kept: int = 0
     endless: int = 0
+    """Programs that don't end, or need too much memory."""
     wrong: list[str] = field(default_factory=list)
 
 
-class Endless(BaseException):
-    """A program that doesn't end."""
+SKIPPED = ("itertools", "_io", "numpy.random._generator", "random")
+"""Modules of types whose objects can't be compared without being used up."""
 
 
-def stop(*_: object) -> None:
-    raise Endless
+def chosen(rng: random.Random) -> nasty.Names:
+    """At most six of the variables that a program made."""
+
+    def choose(namespace: dict[str, Any]) -> list[str]:
+        names = sorted(n for n in namespace if n[0] == "v" and n[1:].isdigit())
+        found = rng.sample(names, min(len(names), 6))
+        values = {n: namespace[n] for n in found}
+        return [n for n, v in values.items() if not hasattr(type(v), "__next__") and type(v).__module__ not in SKIPPED]
+
+    return choose
 
 
-def fresh_state() -> None:
-    import numpy
+def preload() -> None:
+    """Load what the programs import once; each runs in a fork."""
+    exec(compile(programs.program(random.Random(0))[0], "header", "exec"), {})
+    import linea.capture.criterion
+    import linea.capture.script  # noqa: F401
 
-    random.seed(12345)
-    numpy.random.seed(12345)
-    os.environ.pop("LX_FUZZ", None)
-
-
-def whole(cells: list[str], folder: Path, rng: random.Random) -> tuple[Any, dict[str, str], dict[str, str]]:
-    """Run all cells under capture; the values of variables, and their slices."""
-    from linea.capture.criterion import slice_of_name
-    from linea.capture.script import main_module, run_statements
-    from linea.capture.session import Session
-
-    os.chdir(folder)
-    module = main_module(folder / "p.py")
-    sys.modules["__main__"] = module
-    session = Session(module.__dict__, root=folder, source="p.py")
-    for cell in cells:
-        with contextlib.suppress(Exception):
-            run_statements(session, cell, str(folder / "p.py"), "p.py", module.__dict__)
-    names = sorted(n for n in module.__dict__ if n[0] == "v" and n[1:].isdigit())
-    chosen = rng.sample(names, min(len(names), 6))
-    values: dict[str, str] = {}
-    slices: dict[str, str] = {}
-    kept = 0
-    for name in chosen:
-        value = module.__dict__[name]
-        if callable(value) or type(value).__module__ in ("itertools", "numpy.random._generator", "random"):
-            continue
-        if hasattr(value, "__next__"):
-            continue
-        piece = slice_of_name(session, name)
-        if piece.unreproducible:
-            continue  # drawn from a generator that was never seeded
-        values[name] = canonical(value)
-        slices[name] = piece.code
-        kept += len(piece.steps)
-    notes = list(session.notes)
-    steps = len(session.steps)
-    session.close()
-    return (steps, kept, notes), values, slices
-
-
-def alone(code: str, name: str, folder: Path) -> str:
-    os.chdir(folder)
-    fresh_state()
-    import types
-
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
-    try:
-        exec(compile(code, str(folder / "q.py"), "exec", dont_inherit=True), module.__dict__)
-    except Exception as error:
-        return f"raised {type(error).__name__}: {error}"
-    return canonical(module.__dict__.get(name, "unbound"))
-
-
-def batch(first: int, count: int) -> Findings:
-    """Programs with seeds `first` to `first + count - 1`."""
-    found = Findings()
-    warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, stop)
+    nasty.SECONDS = 15
     limit = 6 << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    here = os.getcwd()
+    gc.collect()
+    gc.freeze()  # forks then copy fewer pages
+
+
+def batch(first: int, count: int, *, loud: bool = False) -> Findings:
+    """Programs with seeds `first` to `first + count - 1`."""
+    found = Findings()
     for number in range(first, first + count):
         rng = random.Random(number)
         cells = programs.program(rng, rng.choice([6, 10, 14, 22]))
-        base = Path(tempfile.mkdtemp(prefix="fuzz")).resolve()
-        signal.alarm(20)
-        try:
-            (base / "a").mkdir()
-            fresh_state()
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                (steps, kept, notes), values, slices = whole(cells, base / "a", rng)
-                found.programs += 1
-                found.steps += steps * len(slices)
-                found.kept += kept
-                if notes:
-                    found.wrong.append(f"seed {number}: {notes[:2]}")
-                for i, (name, code) in enumerate(slices.items()):
-                    folder = base / f"b{i}"
-                    folder.mkdir()
-                    got = alone(code, name, folder)
-                    found.slices += 1
-                    if got != values[name]:
-                        found.wrong.append(
-                            f"seed {number}: {name} = {values[name][:150]}, alone {got[:150]}\n--- slice\n{code}\n--- program\n"
-                            + "\n# ----\n".join(cells[1:])
-                        )
-        except Endless:
+        verdict = nasty.check(nasty.Program(str(number), "random", cells), chosen(rng))
+        found.programs += 1
+        found.slices += verdict.checked
+        found.steps += verdict.steps
+        found.kept += verdict.kept
+        if verdict.endless:
             found.endless += 1
-        finally:
-            signal.alarm(0)
-            os.chdir(here)
-            shutil.rmtree(base, ignore_errors=True)
+            continue
+        for text in verdict.wrong:
+            found.wrong.append(f"seed {number}: {text}\n--- program\n" + "\n# ----\n".join(cells[1:]))
+        if loud and (verdict.wrong or number % 500 == 0):
+            print(f"{number}: {found.programs} programs, {found.slices} slices, {len(found.wrong)} wrong", flush=True)
+            print(*found.wrong[-len(verdict.wrong) :][:1] if verdict.wrong else [], flush=True)
     return found
 
 
 if __name__ == "__main__":
-    import numpy  # noqa: F401
-    import pandas  # noqa: F401
-
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    preload()
     first, count = int(sys.argv[1]), int(sys.argv[2])
-    result = batch(first, count)
-    for text in result.wrong[: int(sys.argv[3]) if len(sys.argv) > 3 else 5]:
+    shown = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    result = batch(first, count, loud="-v" in sys.argv)
+    for text in result.wrong[:shown]:
         print(text, "\n=========")
     print(
         f"{result.programs} programs, {result.slices} slices, {len(result.wrong)} wrong, "
-        f"kept {result.kept} of {result.steps} statements"
+        f"kept {result.kept} of {result.steps} statements, {result.endless} programs endless"
     )

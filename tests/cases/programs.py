@@ -10,9 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HEADER = """\
-import random, os, json, copy, functools, itertools, collections
-import numpy as np
-import pandas as pd
 class Box:
     shared = []
     count = 0
@@ -430,6 +427,8 @@ def block(s: State) -> str | None:
 
 def program(rng: random.Random, length: int = 14) -> list[str]:
     """Cells of a random program; the first is the header."""
+    import statements
+
     state = State(rng)
     weights = [w for w, _ in MAKERS]
     cells: list[str] = []
@@ -445,4 +444,6 @@ def program(rng: random.Random, length: int = 14) -> list[str]:
             joined[-1] += "\n" + cell
         else:
             joined.append(cell)
-    return [HEADER, *joined]
+    if joined and rng.random() < 0.3:
+        joined.insert(rng.randrange(len(joined)), rng.choice(joined))  # out of order, or again
+    return [statements.HEADER + HEADER, *joined]
