@@ -40,7 +40,7 @@ SECTIONS = {
     "Keep in order": {
         "tag": Command("change", "tag", "List, put or take away tags of versions."),
         "rm": Command("change", "rm", "Remove an artifact or one of its versions."),
-        "undo": Command("change", "undo", "Bring back what was removed."),
+        "undo": Command("change", "undo", "Take back the last operation."),
         "fsck": Command("check", "fsck", "Check that every stored byte is what was stored."),
     },
 }

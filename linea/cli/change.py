@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from linea.cli import records, render
 from linea.cli.parameters import Argument, Option
 from linea.cli.render import Cell
-from linea.cli.surroundings import complete_deleted, complete_revisions, project, revision
-from linea.errors import LineaError, NoSuchArtifactError
+from linea.cli.surroundings import complete_deleted, complete_revisions, now, project, revision
+from linea.errors import LineaError, NoSuchArtifactError, StoreError
 from linea.history.revision import parse, shortlist, suggest
 
 if TYPE_CHECKING:
+    from linea.store.operations import Operation
     from linea.store.repository import Repository
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
@@ -116,7 +117,9 @@ def tag(
             elif name is not None:
                 repository.tag(version, name)
                 moved = f", was on v{before[name]}" if name in before else ""
-                render.say(f"{version.revision} is now {version.name}@{name}{moved}.")
+                render.say(
+                    f"{version.revision} is now {version.name}@{name}{moved}. Undo: linea undo"
+                )
             found = {version.name: repository.tags(version.name)}
     if json:
         render.print_json(found)
@@ -147,7 +150,7 @@ def rm(
 ) -> None:
     """Remove an artifact or one of its versions.
 
-    linea undo brings it back, until the store is cleaned.
+    linea undo brings it back.
 
     \b
     Example:
@@ -174,48 +177,82 @@ def rm(
 
 
 def undo(
-    rev: Annotated[
+    what: Annotated[
         str | None,
         Argument(
-            metavar="REV",
-            help="What was removed: name, or name@v2; not needed where one artifact was.",
+            metavar="WHAT",
+            help="An operation of the list, or what was removed: name, or name@v2. The last"
+            " operation by default.",
             autocompletion=complete_deleted,
         ),
     ] = None,
+    list_: Annotated[bool, Option("--list", help="List what can be undone.")] = False,
     json: Json = False,
 ) -> None:
-    """Bring back what was removed.
+    """Take back the last operation.
+
+    Whatever it was: a save, a tag, a removal, a verdict, or what gc took
+    away. An undone save's version is removed as linea rm does it: no number is given twice.
+    Undoing can be undone, too.
 
     \b
     Example:
-      linea rm model@v2
+      linea undo
       linea undo model@v2
+      linea undo --list
     """
     with project() as here:
-        name, number = _removed(here.repository, rev)
-        here.repository.restore(name, number)
-        version = (
-            here.repository.tip(name) if number is None else here.repository.version(name, number)
-        )
+        if list_:
+            _print_operations(here.repository, json)
+            return
+        done = _undone(here.repository, what)
+        again = here.repository.last_undo()
     if json:
-        render.print_json({"restored": records.of_version(version)})
+        render.print_json({"undone": records.of_operation(done), "by": again})
         return
-    what = version.name if number is None else version.revision
-    render.say(f"Brought back {render.clean(what)}.")
-    render.suggest(f"linea log {shlex.quote(version.name)}")
+    render.say(
+        f"Undone: {render.clean(done.what)}." + (f" Redo: linea undo {again}" if again else "")
+    )
 
 
-def _removed(repository: Repository, rev: str | None) -> tuple[str, int | None]:
+def _undone(repository: Repository, what: str | None) -> Operation:
+    """Undo an operation by its id, or the removal of what is named."""
+    done = repository.operations()
+    if what is None or repository.knows_operation(what):
+        return repository.undo(what)
+    name, number = _removed(repository, what)
+    wanted = f"delete {name}" if number is None else f"delete {name}@v{number}"
+    removal = next((each for each in done if each.what == wanted), None)
+    if removal is not None:
+        try:
+            return repository.undo(removal.id)
+        except StoreError:
+            pass  # the artifact moved on since: what is hidden of it comes back one by one
+    repository.restore(name, number)
+    return repository.operations()[0]
+
+
+def _print_operations(repository: Repository, json: bool) -> None:
+    done = repository.operations()
+    if json:
+        render.print_json([records.of_operation(each) for each in done])
+        return
+    screen, moment = render.screen(), now()
+    rows = [
+        [
+            Cell(each.id, ("yellow",)),
+            Cell(render.age(each.when, moment), ("dim",)),
+            Cell(render.clean(each.what)),
+        ]
+        for each in done
+    ]
+    screen.lines(render.table(screen, rows))
+    render.say("The first is the last: linea undo" if rows else "Nothing was done yet.")
+
+
+def _removed(repository: Repository, rev: str) -> tuple[str, int | None]:
     """Return the name, and the number if one is meant, of what was removed."""
     gone = repository.deleted()
-    if rev is None:
-        if len(gone) == 1:
-            return gone[0], None
-        if gone:
-            raise LineaError("which one?", hint=f"removed are {shortlist(gone)}")
-        raise LineaError(
-            "no artifact was removed", hint="a version is brought back by linea undo name@v2"
-        )
     revised = parse(rev)
     number = (revised.at or "").removeprefix("v")
     if (revised.at and not number.isdigit()) or revised.back:

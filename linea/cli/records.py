@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from linea.history.log import LogEntry
     from linea.history.status import Stale, Status
     from linea.model import Verdict, Version
+    from linea.store.operations import Operation
 
 
 def of_version(version: Version) -> dict[str, Any]:
@@ -193,3 +194,8 @@ def of_turn(found: Turn) -> dict[str, Any]:
         ],
         "unsure": [version.revision for version in found.unsure],
     }
+
+
+def of_operation(done: Operation) -> dict[str, Any]:
+    """Return what was done to the store."""
+    return {"id": done.id, "when": done.when.isoformat(), "kind": done.kind, "what": done.what}

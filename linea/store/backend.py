@@ -75,6 +75,15 @@ class Backend(Protocol):
     def set(self, key: str, value: str) -> None:
         """Write `key` into the store's configuration."""
 
+    def bring_back(self, trash: str) -> None:
+        """Put back what a gc took away into this folder; StoreError where that is gone for good."""
+
+    def record(self, line: bytes) -> None:
+        """Add to the list of operations, if that can be written."""
+
+    def recorded(self) -> bytes:
+        """The list of operations."""
+
     def close(self) -> None:
         """Let go of what is held open."""
 
@@ -88,6 +97,7 @@ class MemoryBackend:
         self._objects: dict[ObjectId, GitObject] = {}
         self._refs: dict[str, ObjectId] = {}
         self._cache: dict[str, bytes] = {}
+        self._operations = b""
         self._settings: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -138,6 +148,15 @@ class MemoryBackend:
 
     def set(self, key: str, value: str) -> None:
         self._settings[key] = value
+
+    def bring_back(self, trash: str) -> None:
+        pass
+
+    def record(self, line: bytes) -> None:
+        self._operations += line
+
+    def recorded(self) -> bytes:
+        return self._operations
 
     def close(self) -> None:
         pass

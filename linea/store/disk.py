@@ -27,6 +27,7 @@ from linea.store.objects import (
     pack_index,
     write_pack,
 )
+from linea.store.operations import FILE as OPERATIONS
 from linea.store.packs import ObjectFolder
 from linea.store.ref_files import RefFolder
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 PACK_FROM = 64 * 1024
 """Objects of a save that take more than this together go into a pack."""
 
+TRASH = "trash"
 _STALE = 10.0
+_LONG_LIST = 4 << 20
 _ABANDONED = 3600.0
 _FSCK = "look at what is left with `linea fsck`; `linea pull` from a remote may bring it back"
 _NOT_SAVED = (
@@ -358,6 +361,43 @@ class DiskBackend:
                     write_all(written, data)
         except OSError:
             pass  # a store that can't be written to is read without a cache
+
+    # ---------------------------------------------------------------------------- operations
+
+    def bring_back(self, trash: str) -> None:
+        folder = self.path / TRASH / trash
+        if not folder.is_dir():
+            raise StoreError(
+                "what gc took away is gone for good",
+                hint="a value comes back by running its slice: linea verify, then linea checkout",
+            )
+        with self.lock():
+            # Last the indexes: git takes a pack into account when it sees its index.
+            for path in sorted(folder.rglob("*"), key=lambda each: each.suffix == ".idx"):
+                if path.is_file():
+                    target = self.path / path.relative_to(folder)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    path.rename(target)
+                    sync_folder(target.parent)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def record(self, line: bytes) -> None:
+        path = self.path / OPERATIONS
+        # A list that can't be written to takes back fewer operations; what was done is done.
+        with contextlib.suppress(OSError):
+            if path.exists() and path.stat().st_size > _LONG_LIST:
+                kept = path.read_bytes()[-_LONG_LIST // 2 :]
+                with durable(path, prefix=".tmp-") as whole:
+                    write_all(whole, kept[kept.find(b"\n") :])
+                path.chmod(0o644)
+            with path.open("ab") as file:
+                file.write(line)
+
+    def recorded(self) -> bytes:
+        try:
+            return (self.path / OPERATIONS).read_bytes()
+        except OSError:
+            return b""
 
     def close(self) -> None:
         self._objects.close()

@@ -33,7 +33,7 @@ from linea.model import (
     Verdict,
     Version,
 )
-from linea.store import chunks, index, layout, notes, parts, refs
+from linea.store import chunks, index, layout, notes, operations, parts, refs
 from linea.store.backend import (
     Backend,
     CorruptObjectError,
@@ -50,9 +50,11 @@ from linea.store.objects import (
     ObjectId,
     TreeEntry,
     commit_bytes,
+    object_id,
     parse_commit,
     parse_tree,
 )
+from linea.store.operations import Doing, NoteChange, NotesChange, Operation
 
 T = TypeVar("T")
 
@@ -92,6 +94,13 @@ def _damaged(what: str, error: Exception) -> DamagedStoreError:
     if isinstance(error, MissingObjectError):
         return DamagedStoreError(f"{what}: object {error} is missing", hint=_FSCK)
     return DamagedStoreError(f"{what} is damaged: {error}", hint=_FSCK)
+
+
+def _changed_since(done: Operation) -> StoreError:
+    return StoreError(
+        f"can't undo {done.what!r}: what it changed was changed again since",
+        hint="undo the later operation first: `linea undo --list` shows them",
+    )
 
 
 def _parsed_tree(data: bytes, what: str) -> dict[str, TreeEntry]:
@@ -206,7 +215,7 @@ class Repository:
             return self._saved(batch, made)
 
         reason = "save " + ", ".join(draft.name for draft in drafts)
-        return [self._version(id) for id in self._write(save, reason)]
+        return [self._version(id) for id in self._write(save, reason, Doing("save"))]
 
     def _check(self, draft: Draft) -> None:
         if refs.artifact_name(draft.name) != draft.name:
@@ -309,16 +318,159 @@ class Repository:
             tips[name] = self._entry(tip, name)
         return {change.ref: change for change in changes}
 
-    def _write(self, make: Callable[[Batch], tuple[list[RefChange], T]], reason: str) -> T:
-        """Write what `make` puts into a batch, then move its refs, until nobody came between."""
+    def _write(
+        self,
+        make: Callable[[Batch], tuple[list[RefChange], T]],
+        reason: str,
+        doing: Doing | None = None,
+    ) -> T:
+        """Write what `make` puts into a batch, then move its refs, until nobody came between.
+
+        What is said to be done by it can be undone.
+        """
         with self._backend.lock():
             for _ in range(_ATTEMPTS):
                 batch = Batch()
                 changes, result = make(batch)
                 self._backend.write(batch.objects)
                 if self._backend.update_refs(changes, reason):
+                    if doing is not None and changes:
+                        self._record(doing, reason, changes)
                     return result
         raise StoreError("others keep writing to the store", hint="save again when they are done")
+
+    def _record(self, doing: Doing, reason: str, changes: Sequence[RefChange]) -> None:
+        if doing.kind == "save":
+            for change in changes:
+                if change.ref.startswith(refs.ARTIFACTS) and change.new is not None:
+                    new = self._until(change.new, change.old)
+                    doing.versions.extend((e.name, e.number, e.commit) for e in new)
+            reason = "save " + ", ".join(f"{name}@v{number}" for name, number, _ in doing.versions)
+        done = operations.operation(doing, reason, changes, self._clock())
+        self._backend.record(operations.line(done))
+
+    def _until(self, tip: ObjectId, old: ObjectId | None) -> list[Entry]:
+        """The versions from `tip` back to the one after `old`, the oldest first."""
+        entry = self._entry(tip, "a version")
+        found = [entry]
+        while entry.previous is not None and old is not None and entry.previous != CommitId(old):
+            entry = self._entry(ObjectId(entry.previous), entry.name)
+            found.append(entry)
+        return found[::-1]
+
+    # ------------------------------------------------------------------------------- undoing
+
+    def operations(self) -> list[Operation]:
+        """What was done to the store and not taken back, the last first."""
+        return operations.standing(operations.parse(self._backend.recorded()))
+
+    def knows_operation(self, id: str) -> bool:
+        """Whether something that was done has this id."""
+        return any(each.id == id for each in operations.parse(self._backend.recorded()))
+
+    def last_undo(self) -> str | None:
+        """The id of what was done last, if that took something back."""
+        done = operations.parse(self._backend.recorded())
+        return done[-1].id if done and done[-1].undoes else None
+
+    def undo(self, id: str | None = None) -> Operation:
+        """Take back an operation, the last one by default; give what was taken back.
+
+        A version that was saved is deleted as `delete` does it: its commit and number stay. What
+        took something back can be taken back itself, by its id.
+        """
+        done = self._operation(id)
+        if done.trash is not None:
+            self._backend.bring_back(done.trash)
+
+        def reverse(batch: Batch) -> tuple[list[RefChange], None]:
+            if done.kind == "save":
+                return self._unsaved(batch, done), None
+            changes = [RefChange(each.ref, each.new, each.old) for each in done.refs]
+            for change in changes:
+                if self._backend.ref(change.ref) != change.old:
+                    raise _changed_since(done)
+            return [*changes, *self._notes_back(batch, done)], None
+
+        self._write(reverse, f"undo: {done.what}", Doing("undo", undoes=done.id))
+        return done
+
+    def _operation(self, id: str | None) -> Operation:
+        known = operations.parse(self._backend.recorded())
+        if id is None:
+            last = next(iter(operations.standing(known)), None)
+            if last is None:
+                raise NoSuchVersionError(
+                    "there is nothing to undo", hint="`linea undo --list` shows what was done"
+                )
+            return last
+        found = [each for each in known if each.id == id]
+        if not found:
+            raise NoSuchVersionError(
+                f"there is no operation {id!r}", hint="`linea undo --list` lists them"
+            )
+        taken = {each.undoes: each for each in known}
+        if id in taken and taken[id].id not in taken:
+            raise StoreError(
+                f"{id} was undone already", hint=f"linea undo {taken[id].id} brings it back"
+            )
+        return found[-1]
+
+    def _unsaved(self, batch: Batch, done: Operation) -> list[RefChange]:
+        """Hide what was saved, and put its tags back to where they were."""
+        changes: list[RefChange] = []
+        hide: list[CommitId] = []
+        names = list(dict.fromkeys(name for name, _, _ in done.versions))
+        for name in names:
+            saved = {commit for each, _, commit in done.versions if each == name}
+            ref, kept = refs.artifact_ref(name), refs.deleted_ref(name)
+            tip = self._backend.ref(ref)
+            if tip is None:
+                continue  # the artifact was deleted since
+            living = [entry.commit for entry in self.entries(name)]
+            if set(living) <= saved:
+                changes += [
+                    RefChange(ref, tip, None),
+                    RefChange(kept, self._backend.ref(kept), tip),
+                ]
+            else:
+                hide += [commit for commit in living if commit in saved]
+        for change in done.refs:
+            if change.ref.startswith(refs.TAGS) and self._backend.ref(change.ref) == change.new:
+                changes.append(RefChange(change.ref, change.new, change.old))
+        return [*changes, *self._hide(batch, hide, ", ".join(names))]
+
+    def _notes_back(self, batch: Batch, done: Operation) -> list[RefChange]:
+        changes: list[RefChange] = []
+        for ref in dict.fromkeys(each.ref for each in done.notes):
+            tip = self._backend.ref(ref)
+            back: dict[ObjectId, bytes | None] = {}
+            for each in done.notes:
+                if each.ref == ref:
+                    if notes.note(self._backend, tip, each.commit) != each.new:
+                        raise _changed_since(done)
+                    data = self._blob(each.old, "an earlier note") if each.old else None
+                    back[each.commit] = data
+            changes.append(self._noted(batch, ref, back, f"Undo: {done.what}"))
+        return changes
+
+    def _noted(
+        self, batch: Batch, ref: str, new: Mapping[ObjectId, bytes | None], message: str
+    ) -> NotesChange:
+        """The move of a ref of notes by which these commits get their notes."""
+        tip = self._backend.ref(ref)
+        changed = tuple(
+            NoteChange(
+                ref,
+                commit,
+                notes.note(self._backend, tip, commit),
+                None if data is None else object_id(GitObject("blob", data)),
+            )
+            for commit, data in new.items()
+        )
+        moment = int(self._clock().timestamp())
+        id = notes.with_notes(self._backend, batch, tip, new, message=message, time=moment)
+        return NotesChange(ref, tip, id, changed)
 
     # ------------------------------------------------------------------------------- finding
 
@@ -486,7 +638,7 @@ class Repository:
         def move(batch: Batch) -> tuple[list[RefChange], None]:
             return [RefChange(ref, self._backend.ref(ref), ObjectId(version.commit))], None
 
-        self._write(move, f"tag {version.revision} as {tag}")
+        self._write(move, f"tag {version.revision} as {tag}", Doing("tag"))
 
     def untag(self, name: str, tag: str) -> None:
         """Take `tag` away from `name`."""
@@ -499,7 +651,7 @@ class Repository:
         def remove(batch: Batch) -> tuple[list[RefChange], None]:
             return [RefChange(ref, self._backend.ref(ref), None)], None
 
-        self._write(remove, f"untag {name} {tag}")
+        self._write(remove, f"untag {name} {tag}", Doing("untag"))
 
     def tags(self, name: str) -> dict[str, int]:
         """The tags of `name` and the numbers of the versions that they name."""
@@ -543,7 +695,8 @@ class Repository:
                 RefChange(kept, self._backend.ref(kept), tip),
             ], None
 
-        self._write(remove, f"delete {name}" + (f"@v{number}" if number is not None else ""))
+        what = name if number is None else f"{name}@v{number}"
+        self._write(remove, f"delete {what}", Doing("delete"))
 
     def restore(self, name: str, number: int | None = None) -> None:
         """Bring a deleted artifact back, or deleted versions of one that is there."""
@@ -564,7 +717,8 @@ class Repository:
                 raise NoSuchVersionError(f"{what} isn't deleted")
             return self._hide(batch, back, name, undo=True), None
 
-        self._write(bring_back, f"restore {name}" + (f"@v{number}" if number is not None else ""))
+        what = name if number is None else f"{name}@v{number}"
+        self._write(bring_back, f"restore {what}", Doing("restore"))
 
     def _hide(
         self, batch: Batch, commits: Iterable[CommitId], name: str, *, undo: bool = False
@@ -572,20 +726,12 @@ class Repository:
         """Mark versions as deleted, or as not deleted any more."""
         now = self._clock()
         mark = None if undo else layout.dumps({"format": 1, "deleted": now.isoformat()})
-        tip = self._backend.ref(refs.HIDDEN)
         hidden = self._hidden()
         changes = {ObjectId(each): mark for each in commits if (each in hidden) is undo}
         if not changes:
             return []
-        new = notes.with_notes(
-            self._backend,
-            batch,
-            tip,
-            changes,
-            message=f"{'Restore' if undo else 'Delete'} versions of {name}",
-            time=int(now.timestamp()),
-        )
-        return [RefChange(refs.HIDDEN, tip, new)]
+        message = f"{'Restore' if undo else 'Delete'} versions of {name}"
+        return [self._noted(batch, refs.HIDDEN, changes, message)]
 
     def _hidden(self) -> frozenset[str]:
         """The commits of deleted versions of artifacts that are there."""
@@ -600,7 +746,7 @@ class Repository:
 
     def set_verdict(self, version: Version, verdict: Verdict) -> None:
         """Keep what a re-run of the version gave; earlier verdicts stay in the notes' history."""
-        self._note(version, lambda known: replace(known, verdict=verdict), "Verify")
+        self._note(version, lambda known: replace(known, verdict=verdict), "Verify", "verify")
 
     def verdict(self, version: Version) -> Verdict | None:
         """What the last re-run of the version gave."""
@@ -630,7 +776,12 @@ class Repository:
 
     def remember_exports(self, version: Version, files: Sequence[InputFile]) -> None:
         """Keep which files hold this version's value."""
-        self._note(version, lambda k: replace(k, exports=_joined(k.exports, files)), "Exports of")
+        self._note(
+            version,
+            lambda known: replace(known, exports=_joined(known.exports, files)),
+            "Exports of",
+            "checkout",
+        )
 
     def exports(self, version: Version) -> tuple[InputFile, ...]:
         """The files that `remember_exports` was told of."""
@@ -677,24 +828,23 @@ class Repository:
             return Notes()
         return layout.parse_notes(self._blob(id, what), what)
 
-    def _note(self, version: Version, change: Callable[[Notes], Notes], what: str) -> None:
+    def _note(
+        self,
+        version: Version,
+        change: Callable[[Notes], Notes],
+        what: str,
+        doing: str | None = None,
+    ) -> None:
         def write(batch: Batch) -> tuple[list[RefChange], None]:
             known = self._notes(version)
             changed = change(known)
             if changed == known:
                 return [], None
-            tip = self._backend.ref(refs.NOTES)
-            new = notes.with_notes(
-                self._backend,
-                batch,
-                tip,
-                {ObjectId(version.commit): layout.notes_bytes(changed)},
-                message=f"{what} {version.revision}",
-                time=int(self._clock().timestamp()),
-            )
-            return [RefChange(refs.NOTES, tip, new)], None
+            new = {ObjectId(version.commit): layout.notes_bytes(changed)}
+            return [self._noted(batch, refs.NOTES, new, f"{what} {version.revision}")], None
 
-        self._write(write, f"note on {version.revision}")
+        reason = f"{doing} {version.revision}" if doing else f"note on {version.revision}"
+        self._write(write, reason, Doing(doing) if doing else None)
 
     # --------------------------------------------------------------------------------- index
 

@@ -443,8 +443,10 @@ def test_export(shell: Shell, houses: History) -> None:
 def test_tag(shell: Shell, houses: History) -> None:
     """Tags are listed, put, moved and taken away; how to undo it is said."""
     assert shell("tag").out == "clean  v2  good\n"
-    assert shell("tag", "model@v1", "prod").err == "model@v1 is now model@prod.\n"
-    assert shell("tag", "model", "prod").err == "model@v2 is now model@prod, was on v1.\n"
+    assert shell("tag", "model@v1", "prod").err == "model@v1 is now model@prod. Undo: linea undo\n"
+    assert shell("tag", "model", "prod").err == (
+        "model@v2 is now model@prod, was on v1. Undo: linea undo\n"
+    )
     assert parsed(shell, "tag") == {"clean": {"good": 2}, "model": {"prod": 2}}
     found = shell("tag", "model", "-d", "prod")
     assert found.err == "Took prod off model@v2. Undo: linea tag model@v2 prod\n"
@@ -455,11 +457,30 @@ def test_rm_and_undo(shell: Shell, houses: History) -> None:
     """What was removed comes back by the command that rm names."""
     assert shell("rm", "clean@v2").err == "Removed clean@v2. Undo: linea undo clean@v2\n"
     assert [each["version"] for each in parsed(shell, "log", "clean")] == [3, 1]
-    assert shell("undo", "clean@v2").err == "Brought back clean@v2.\n"
+    assert shell("undo", "clean@v2").err.startswith("Undone: delete clean@v2. Redo: linea undo ")
+    assert len(parsed(shell, "log", "clean")) == 3
     assert shell("rm", "model").err == "Removed model. Undo: linea undo model\n"
     assert [each["name"] for each in parsed(shell, "ls")] == ["clean"]
-    assert shell("undo").err == "Brought back model.\n"
+    assert shell("undo").err.startswith("Undone: delete model. Redo: ")
     assert len(parsed(shell, "log", "model")) == 2
+
+
+def test_undo_the_last_operation(shell: Shell, houses: History) -> None:
+    """Each undo takes back one more operation, and the redo that it names brings that back."""
+    known = [each["what"] for each in parsed(shell, "undo", "--list")]
+    assert known[-1] == "save clean@v1"
+    shell("tag", "model@v1", "prod")
+    assert [each["what"] for each in parsed(shell, "undo", "--list")] == [
+        "tag model@v1 as prod",
+        *known,
+    ]
+    assert parsed(shell, "undo")["undone"]["kind"] == "tag"
+    assert parsed(shell, "tag") == {"clean": {"good": 2}}
+    found = parsed(shell, "undo")
+    assert found["undone"]["what"] == known[0]
+    assert [each["what"] for each in parsed(shell, "undo", "--list")] == known[1:]
+    assert shell("undo", found["by"]).status == 0
+    assert [each["what"] for each in parsed(shell, "undo", "--list")] == known
 
 
 def test_rm_is_all_or_nothing(shell: Shell, houses: History) -> None:

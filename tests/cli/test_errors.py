@@ -32,7 +32,6 @@ CASES = [
     ("tag clean -d goood", "'clean' has no tag 'goood'", "did you mean 'good'?"),
     ("tag clean x -d good", "put a tag or take one away, not both", None),
     ("tag -d good", "whose tag?", "linea tag NAME -d good"),
-    ("undo", "no artifact was removed", "linea undo name@v2"),
     ("undo nope", "no artifact named 'nope' was removed", "none"),
     ("blame raw.csv", "raw.csv is in no version", "files are found by their content"),
     ("-C nowhere log", "can't go to nowhere: No such file or directory", None),
