@@ -35,6 +35,9 @@ SECTIONS = {
         "cat": Command("cat", "cat", "Print a version's value, or some columns and rows."),
         "checkout": Command("change", "checkout", "Write a version's value and code as files."),
         "verify": Command("check", "verify", "Run a version's code again and compare the result."),
+        "update": Command("again", "update", "Make what is stale again."),
+        "why": Command("again", "why", "Show which change moved a result, by running it again."),
+        "minimise": Command("again", "minimise", "Find a smaller slice that gives the same value."),
         "pipeline": Command("export", "pipeline", "Turn artifacts into code that runs elsewhere."),
     },
     "Keep in order": {

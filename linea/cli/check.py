@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 from linea.cli import records, render
 from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import (
+    Progress,
     Project,
     complete_revisions,
     now,
@@ -78,10 +78,11 @@ def verify(
         if everything:
             versions += [here.repository.tip(name) for name in here.repository.names()]
         versions = list({version.commit: version for version in versions}.values())
-        progress = _Progress(len(versions), quiet=json)
+        progress = Progress(len(versions), quiet=json)
         for version, verdict in verify_all(
             here.store, versions, here.root,
-            jobs=jobs, timeout=timeout, tolerance=tolerance, starting=progress.starting, clock=now,
+            jobs=jobs, timeout=timeout, tolerance=tolerance, clock=now,
+            starting=lambda version: progress.starting(version.revision),
         ):  # fmt: skip
             progress.clear()
             worst = max(worst, STATUS_OF.get(verdict.outcome, 2))
@@ -101,26 +102,6 @@ def verify(
             ]
         )
     return worst
-
-
-class _Progress:
-    """A line on a terminal that says what is running."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        self.total, self.begun = total, 0
-        self.shown = sys.stderr.isatty() and not quiet
-
-    def starting(self, version: Version) -> None:
-        self.begun += 1
-        if self.shown:
-            text = f"running {render.clean(version.revision)} ({self.begun} of {self.total}) …"
-            sys.stderr.write(f"\r\x1b[2K{text}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self.shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
 
 
 def _verdict_lines(screen: render.Screen, version: Version, verdict: Verdict) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,30 @@ if TYPE_CHECKING:
     from linea.store.repository import Repository
 
 STORE = ".linea"
+
+
+class Progress:
+    """A line on a terminal that says what is running."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self.total, self.begun = total, 0
+        self.shown = sys.stderr.isatty() and not quiet
+
+    def starting(self, what: str) -> None:
+        self.begun += 1
+        self.say(f"running {what} ({self.begun} of {max(self.begun, self.total)}) …")
+
+    def say(self, text: str) -> None:
+        if self.shown:
+            from linea.cli.render import clean
+
+            sys.stderr.write(f"\r\x1b[2K{clean(text)}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self.shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from linea.model import Digest, Encoded, Version
 from linea.replay import sandbox
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+LIBRARY = str(Path(__file__).resolve().parents[1])
 FREE = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/run")
 """Where programs leave what is no one's work."""
 
@@ -158,7 +159,8 @@ def main(argv: list[str]) -> None:
     request = jsons.loads(Path(argv[1]).read_text(encoding="utf-8"))
     out = Path(request["base"], "out")
     shelf = Shelf(request["name"], request["kind"], request["keep_parts"])
-    get = pinned_get(request["store"], request["parents"], shelf)
+    request["loaded"] = []
+    get = pinned_get(request["store"], request["parents"], shelf, request["loaded"])
     vars(linea).update(save=shelf.save, get=get)
     file, module = set_stage(request)
     started = _perf_counter()
@@ -291,7 +293,7 @@ def protect(protected: list[str], request: Mapping[str, Any]) -> None:
 
 
 def pinned_get(
-    store: str | None, parents: Mapping[str, str], shelf: Shelf
+    store: str | None, parents: Mapping[str, str], shelf: Shelf, loaded: list[str]
 ) -> Callable[..., Saved | Pinned]:
     """`linea.get` that gives what the recorded run got."""
 
@@ -307,8 +309,11 @@ def pinned_get(
             name = re.split(r"[@~^]", revision, maxsplit=1)[0]
             moving = version is None and not re.search(r"@v?\d+$", revision)
             if moving and name in parents:
-                return Pinned(Path(store), repository.by_commit(parents[name]))
-            return Pinned(Path(store), revisions.resolve(repository, revision, version))
+                found = repository.by_commit(parents[name])
+            else:
+                found = revisions.resolve(repository, revision, version)
+            loaded.append(found.commit)
+            return Pinned(Path(store), found)
 
     return get
 
@@ -393,7 +398,13 @@ def write_answer(
             for at, (path, data) in enumerate(value.parts.items()):
                 parts[-1][path] = f"{number}-{at}"
                 write_file(f"{out}/{number}-{at}", bytes(data))
+    preview = encoded[-1].preview if encoded and request["keep_parts"] else None
+    if preview is not None:
+        write_file(f"{out}/preview", preview.data)
     answer = {
+        "preview": preview and preview.mime,
+        "loaded": request["loaded"],
+        "modules": own_modules(request["project"], file),
         "saved": [_asdict(value.record) for value in encoded],
         "parts": parts,
         "trace": trace,
@@ -403,6 +414,20 @@ def write_answer(
     }
     write_file(f"{out}/answer.part", _dumps(answer, default=str).encode())
     _rename(f"{out}/answer.part", f"{out}/answer.json")
+
+
+def own_modules(project: str, main: Path) -> list[str]:
+    """The files of the project's modules that are loaded, relative to it."""
+    found = set()
+    inside = project + os.sep
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.startswith(inside) and path.endswith(".py"):
+            steps = path.removeprefix(inside).split("/")
+            hidden = any(step.startswith(".") or step == "site-packages" for step in steps)
+            if path != str(main) and not hidden and not path.startswith((sys.prefix, LIBRARY)):
+                found.add(path.removeprefix(inside))
+    return sorted(found)
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from linea import jsons, values
 from linea.errors import ReplayError
-from linea.model import Column, Digest, InputFile, Parent, Part, ValueRecord, Version
+from linea.model import Column, Digest, InputFile, Parent, Part, Preview, ValueRecord, Version
 from linea.replay import inputs as recorded
 from linea.replay import scratch
 
@@ -46,6 +46,11 @@ class Run:
     """The line of the slice at which it failed."""
     parts: tuple[Mapping[str, bytes], ...] = field(default=(), repr=False)
     """The bytes of each of `saved`, where they were asked for."""
+    preview: Preview | None = None
+    loaded: tuple[str, ...] = ()
+    """Commits of the versions that the code got from the store."""
+    modules: tuple[str, ...] = ()
+    """The project's modules that it imported, relative to the project."""
     trace: tuple[tuple[int, Mapping[str, str]], ...] = ()
     """First line of each statement and the digests of the names in it, where they were asked for."""
 
@@ -265,6 +270,11 @@ def read_answer(base: Path, status: int | None, timeout: float | None) -> Run:
         traceback=facts["traceback"],
         line=facts["line"],
         trace=tuple((line, dict(seen)) for line, seen in facts["trace"]),
+        loaded=tuple(facts["loaded"]),
+        modules=tuple(facts["modules"]),
+        preview=Preview(facts["preview"], (base / "out" / "preview").read_bytes())
+        if facts["preview"]
+        else None,
         parts=tuple(
             {part: (base / "out" / file).read_bytes() for part, file in files.items()}
             for files in facts["parts"]

@@ -615,6 +615,14 @@ class Repository:
         entry = _parsed_tree(self._read(folder.id, what).data, what).get(name)
         return None if entry is None else self._blob(entry.id, f"{file.path} of {version.revision}")
 
+    def cached(self, name: str) -> bytes | None:
+        """What `cache` was given under a name; it may be gone at any time."""
+        return self._backend.cached(name)
+
+    def cache(self, name: str, data: bytes) -> None:
+        """Keep what can be found out again."""
+        self._backend.cache(name, data, append=False)
+
     def setting(self, key: str) -> str | None:
         """What the key `linea.<key>` of the store's `config`, or of git's own, says."""
         return self._backend.setting(f"linea.{key}")
