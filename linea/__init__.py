@@ -29,6 +29,7 @@ _PUBLIC = {
     "resume": "linea.api",
     "save": "linea.api",
     "slice": "linea.api",
+    "status": "linea.api",
     "to_pipeline": "linea.production",
     "verify": "linea.api",
     "LineaError": "linea.errors",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         resume,
         save,
         slice,
+        status,
         verify,
     )
     from linea.errors import LineaError

@@ -9,6 +9,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,7 @@ from linea.errors import NoStoreError, SliceError
 from linea.model import CommitId, Digest, Environment, InputFile, Parent, Version
 
 if TYPE_CHECKING:
-    from linea.history.blame import LineOrigin
-    from linea.history.diff import Diff
-    from linea.history.log import LogEntry
+    from linea.answers import Blame, ColumnBlame, Difference, Log, Standing
     from linea.model import Verdict
     from linea.store.repository import Repository
 
@@ -191,10 +190,10 @@ class Artifact:
 
     def visualize(self) -> str:
         """The lineage of this version as text."""
-        from linea.history import graph
+        from linea.history import drawing, graph
 
         with _opened(self._store) as repository:
-            return graph.mermaid(graph.lineage(repository, [self._version]))
+            return drawing.mermaid(graph.lineage(repository, [self._version]))
 
     def __repr__(self) -> str:
         what = self._version.value.summary.get("text", self._version.value.type)
@@ -295,34 +294,95 @@ def delete(name: str, version: int | str | None = None) -> None:
         repository.delete(found.name, found.number)
 
 
-def log(name: str | None = None, *, limit: int | None = None) -> list[LogEntry]:
-    """What happened to an artifact, newest version first; to all of them without a name."""
+def log(
+    name: str | None = None,
+    *,
+    limit: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    author: str | None = None,
+) -> Log:
+    """What happened to an artifact, newest version first; to all of them without a name.
+
+    `name` may be a revision to start from. `since` and `until` are dates, or texts such as
+    `2 weeks ago`. The answer is a list, shows itself in a notebook, and has `to_pandas()`.
+    """
+    from linea.answers import Log
     from linea.history import log as history
-    from linea.store.refs import artifact_name
+    from linea.history.revision import resolve
 
-    with _opened(_store(sys._getframe(1))) as repository:
-        return list(history.log(repository, artifact_name(name) if name else None, limit=limit))
+    path = _store(sys._getframe(1))
+    with _opened(path) as repository:
+        start = resolve(repository, name, now=_now()) if name else None
+        found = history.log(
+            repository, start.name if start else None, limit=limit, since=_moment(since),
+            until=_moment(until), author=author, start=start,
+        )  # fmt: skip
+        return Log(replace(entry, load=_loader(path, entry.commit)) for entry in found)
 
 
-def blame(revision: str) -> list[LineOrigin]:
-    """For each line of a version's slice, the version that last changed it."""
+def _moment(text: str | None) -> datetime | None:
+    from linea.history.revision import parse_time
+
+    if text is None:
+        return None
+    found = parse_time(text, _now())
+    return found if found.tzinfo else found.replace(tzinfo=_now().tzinfo)
+
+
+def _loader(path: Path, commit: CommitId) -> Callable[[], Version]:
+    """A function that reads a version when it is asked for: the store is closed by then."""
+
+    def load() -> Version:
+        with _opened(path) as repository:
+            return repository.by_commit(commit)
+
+    return load
+
+
+def blame(revision: str, *, columns: bool = False) -> Blame | ColumnBlame:
+    """For each line of a version's slice, the version that last changed it.
+
+    With `columns`, for each column of a table the version that last changed its content. The
+    answer is a list, shows itself in a notebook, and has `to_pandas()`.
+    """
+    from linea.answers import Blame, ColumnBlame
     from linea.history import blame as history
     from linea.history.revision import resolve
 
     with _opened(_store(sys._getframe(1))) as repository:
-        return list(history.blame(repository, resolve(repository, revision, now=_now())))
+        found = resolve(repository, revision, now=_now())
+        if columns:
+            return ColumnBlame(history.blame_columns(repository, found))
+        return Blame(history.blame(repository, found))
 
 
-def diff(a: str, b: str | None = None) -> Diff:
+def diff(
+    a: str,
+    b: str | None = None,
+    *,
+    key: str | Sequence[str] = (),
+    columns: str | Sequence[str] = (),
+    where: str = "",
+    limit: int = 10,
+    trust: bool = False,
+) -> Difference:
     """How two versions differ: code, value, inputs, parents, environment.
 
     `b` defaults to the latest version of `a`'s artifact; a bare name stands for its last two.
+    Rows of tables are matched by `key`; only `columns`, and rows for which `where` holds, are
+    compared. Pickled values are read with `trust` alone, as reading them runs their code. The
+    answer shows itself in a notebook; its `to_pandas()` has every row that differs.
     """
+    from linea.answers import Difference
     from linea.history import diff as history
+    from linea.history.diff_table import Choice
     from linea.history.log import previous_of
     from linea.history.revision import completed, resolve
 
-    with _opened(_store(sys._getframe(1))) as repository:
+    path = _store(sys._getframe(1))
+    keys, choice = _names(key), Choice(_names(columns), where)
+    with _opened(path) as repository:
         old = resolve(repository, a, now=_now())
         new = (
             resolve(repository, completed(b, old.name), now=_now())
@@ -331,7 +391,48 @@ def diff(a: str, b: str | None = None) -> Diff:
         )
         if new.commit == old.commit and b is None:
             old = previous_of(repository, old) or old
-        return history.diff(repository, old, new)
+        found = history.diff(
+            repository, old, new, key=keys, choice=choice, limit=limit, trusted=trust
+        )
+
+    def all_rows() -> Any:
+        with _opened(path) as repository:
+            return history.rows_of(repository, old, new, key=keys, choice=choice, trusted=trust)
+
+    told = {field.name: getattr(found, field.name) for field in fields(found)}
+    return Difference(**told, all_rows=all_rows)
+
+
+def _names(text: str | Sequence[str]) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else tuple(text)
+
+
+def status(*names: str) -> Standing:
+    """What is stale and why, which written files were changed since, what was never verified.
+
+    It is true where something is stale. It shows itself in a notebook, and has `to_pandas()`.
+    """
+    import os
+    import platform
+    from importlib import metadata
+
+    from linea import values
+    from linea.answers import Standing
+    from linea.history.status import Surroundings, survey
+    from linea.store.refs import artifact_name
+
+    def package(name: str) -> str | None:
+        try:
+            return metadata.version(name)
+        except (metadata.PackageNotFoundError, ValueError):
+            return None
+
+    path = _store(sys._getframe(1))
+    here = Surroundings(platform.python_version(), package, os.environ)
+    wanted = [artifact_name(name) for name in names] or None
+    with _opened(path) as repository:
+        found = survey(repository, path.parent, values.digest_file, wanted, here)
+    return Standing(found.versions, found.stale, found.altered, found.unverified)
 
 
 def checkout(revision: str, to: str | Path = ".", *, force: bool = False) -> list[Path]:

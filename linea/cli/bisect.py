@@ -18,6 +18,7 @@ from linea.history.bisect import Answer, Asked, Test, Turn, question
 from linea.history.bisect import bisect as search
 from linea.history.changes import changes
 from linea.history.revision import completed
+from linea.history.wording import KIND_WORDS
 from linea.model import Version
 
 if TYPE_CHECKING:
@@ -157,6 +158,6 @@ def _lines(here: Project, screen: Screen, found: Turn) -> Iterator[str]:
     if turned.message:
         yield f"  {screen.style(render.clean(turned.message), 'cyan')}"
     for change in changes(here.repository, before, turned):
-        kind = words.KIND_WORDS.get(change.kind, change.kind)
+        kind = KIND_WORDS.get(change.kind, change.kind)
         place = f"{change.what} " if change.kind == "code" and change.what else ""
         yield f"  {screen.style(f'{kind:<6}', 'dim')} {render.clean(place + change.text)}"

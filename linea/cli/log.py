@@ -21,6 +21,7 @@ from linea.cli.surroundings import (
     revision,
     shown_path,
 )
+from linea.history import drawing
 from linea.history import graph as graphs
 from linea.history.changes import changes
 from linea.history.diff_code import diff_code
@@ -28,6 +29,7 @@ from linea.history.files import Made, contents, made_from
 from linea.history.log import LogEntry, previous_of
 from linea.history.log import log as read_log
 from linea.history.revision import parse_time, shortlist
+from linea.history.wording import reasons
 from linea.model import CommitId, Version
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
@@ -214,7 +216,7 @@ def _log_row(
         row.append(Cell(render.age(entry.created, moment), ("dim",)))
     if author:
         row.append(Cell(render.person(entry.author, words.AUTHOR), ("blue",)))
-    why = render.clean(words.reasons(entry.changes))
+    why = render.clean(reasons(entry.changes))
     tags = words.tag_text(entry.tags)
     row.append(Cell(mark, (color,)))
     row.append(Cell(f"{tags} {why}" if tags else why, tail=words.effect(why)))
@@ -264,9 +266,9 @@ def _log_graph(
         render.print_json(records.of_graph(found))
         return
     moment = now()
-    pen = graphs.UNICODE if screen.unicode else graphs.ASCII
+    pen = drawing.UNICODE if screen.unicode else drawing.ASCII
     shown = 0
-    for row in graphs.draw(found, pen):
+    for row in drawing.draw(found, pen):
         version = row.node.version if row.node else None
         if version is None:
             screen.line(screen.style(row.lanes, "cyan"))
@@ -276,9 +278,7 @@ def _log_graph(
             break
         shown += 1
         head = f"{row.lanes}  "
-        why = words.reasons(
-            changes(here.repository, previous_of(here.repository, version), version)
-        )
+        why = reasons(changes(here.repository, previous_of(here.repository, version), version))
         label = render.clean(version.revision)
         old = render.age(version.created, moment)
         room = screen.width - render.width_of(head + label + old) - 4

@@ -20,6 +20,7 @@ from linea.errors import LineaError
 from linea.history import graph as graphs
 from linea.history.changes import changes
 from linea.history.log import previous_of
+from linea.history.wording import reasons
 from linea.model import Version
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
@@ -119,7 +120,7 @@ def _facts(here: Project, version: Version, moment: datetime) -> Iterator[tuple[
     yield "saved", f"{when} by {render.person(version.author)}"
     before = previous_of(repository, version)
     if before is not None:
-        yield "why", words.reasons(changes(repository, before, version))
+        yield "why", reasons(changes(repository, before, version))
     rests = [f"{parent.name}@v{parent.number}" for parent in version.parents]
     rests += [f"{file.path} ({render.size(file.size)})" for file in version.inputs]
     if rests:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
+import pandas as pd
 from inline_snapshot import snapshot
 
-from linea.history.graph import ASCII, Graph, children, dot, draw, lineage, mermaid, tips
+from linea.history.drawing import ASCII, dot, draw, mermaid, svg
+from linea.history.graph import Graph, children, lineage, tips
+from linea.history.openlineage import event
 
 from .histories import History
 
@@ -150,3 +155,57 @@ def test_children(history: History) -> None:
     history.save(3, "old")
     child = history.save(4, "new", parents=[raw])
     assert children(history.repository, raw) == [child]
+
+
+def test_svg(history: History) -> None:
+    """A box a node, right of what it was made from; a curve an edge; labels escaped."""
+    root = ElementTree.fromstring(svg(diamond(history)))
+    space = {"s": "http://www.w3.org/2000/svg"}
+    left = {
+        text.text: float(box.attrib["x"])
+        for box, text in zip(
+            root.findall(".//s:rect", space), root.findall(".//s:text", space), strict=True
+        )
+    }
+    assert (
+        left["raw.csv"] < left["raw@v1"] < left["left@v1"] == left["right@v1"] < left['mo"del@v1']
+    )
+    assert len(root.findall("s:path", space)) == 6
+    boxes = {(box.attrib["x"], box.attrib["y"]) for box in root.findall(".//s:rect", space)}
+    assert len(boxes) == 6
+
+
+def test_svg_of_nothing() -> None:
+    """An empty lineage is an empty picture."""
+    assert ElementTree.fromstring(svg(Graph((), ()))).attrib["width"] == "10"
+
+
+def test_openlineage(history: History) -> None:
+    """An event has what a version was made from and gave, and each column's origin as far as known."""
+    raw = history.save(
+        pd.DataFrame({"id": [1, 2], "a": [3, 4], "b": [5, 6]}), "raw", inputs={"r.csv": b"1"}
+    )
+    table = pd.DataFrame({"id": [1, 2], "sum": [8, 10], "twice": [16, 20], "noise": [0, 1]})
+    code = 'result["sum"] = result["a"] + result.b\nresult["twice"] = result["sum"] * 2\nresult["noise"] = rnd()'
+    made = event(history.repository, history.save(table, code=code, parents=[raw]), "project")
+    assert [(each["namespace"], each["name"]) for each in made["inputs"]] == [("project", "raw")]
+    assert [each["name"] for each in event(history.repository, raw, "p")["inputs"]] == ["r.csv"]
+    (out,) = made["outputs"]
+    fields = out["facets"]["columnLineage"]["fields"]
+    assert {name: [(f["name"], f["field"], f["transformations"][0]["subtype"]) for f in each["inputFields"]]
+            for name, each in fields.items()} == {
+        "id": [("raw", "id", "IDENTITY")],
+        "sum": [("raw", "a", "TRANSFORMATION"), ("raw", "b", "TRANSFORMATION")],
+        "twice": [("raw", "a", "TRANSFORMATION"), ("raw", "b", "TRANSFORMATION")],
+    }  # fmt: skip
+    assert out["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert [each["name"] for each in out["facets"]["schema"]["fields"]] == [
+        "id",
+        "sum",
+        "twice",
+        "noise",
+    ]
+    assert (
+        made["run"]["runId"]
+        == event(history.repository, history.repository.tip("result"), "p")["run"]["runId"]
+    )

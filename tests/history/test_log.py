@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from linea import values
-from linea.cli.words import reasons
 from linea.history.log import log
+from linea.history.wording import reasons
 from linea.model import ArtifactName, Origin, Variable, Verdict
 
 from .histories import START, History
