@@ -55,8 +55,8 @@ def save(
         with _opened(path, create=True) as repository:
             (version,) = repository.commit([draft])
         recording.remember(version, path, draft)
-        if session is not None and recording.stands_alone(session, frame):
-            session.only_saves()
+        if session is not None and (argument := recording.saved_alone(session, frame)):
+            session.only_saves(argument)
     return Artifact(version, path)
 
 

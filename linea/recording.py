@@ -20,7 +20,6 @@ from linea import origins, slicing, values, watching
 from linea.capture import criterion
 from linea.capture.filing import FileRead
 from linea.capture.session import Session
-from linea.capture.source import uses
 from linea.errors import LineaError, UnstorableError
 from linea.model import (
     ArtifactName,
@@ -153,6 +152,8 @@ def _assemble(
     packages = {p for i in kept for p in session.packages.get(i, ())}
     packages |= {p for s in steps for p in imported(s)}
     read = [r for i in kept for r in session.file_reads.get(i, ())]
+    if running or made.code.rstrip().rpartition("\n")[2].startswith(f"{made.result} = "):
+        read += session.inputs_so_far()
     none: list[FileRead] = []
     modules = _tried(none, user_modules, session, steps, made.code)
     limit = origins.keeping_limit(setting("keepinputs", session.root))
@@ -228,10 +229,12 @@ def setting(key: str, root: Path) -> str | None:
         return None
 
 
-def stands_alone(session: Session, frame: types.FrameType) -> bool:
-    """Whether the running statement does nothing but save."""
+def saved_alone(session: Session, frame: types.FrameType) -> ast.expr | None:
+    """The expression that the running statement saves, if it does nothing else."""
     call = saving_call(session, frame)
-    return call is not None and session.open is not None and _is_alone(session.open.node, call)
+    if call is None or session.open is None or not _is_alone(session.open.node, call):
+        return None
+    return _argument(call)
 
 
 # -------------------------------------------------------------------------------- the slice
@@ -246,9 +249,8 @@ def slice_of_save(
     running = session.open
     path = as_path(value)
     if argument is not None and running is not None and _is_alone(running.node, call):
-        names = uses(ast.Expr(argument)).loads
         expression = ast.unparse(argument)
-        wanted = session.criterion(names)
+        wanted = session.wanted_by(argument)
         if path is not None:
             wanted |= file_locations(session, path)
         if isinstance(argument, ast.Name):
@@ -274,7 +276,7 @@ def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, lis
             conservative=["the save wasn't called by a statement of the session"],
         )
         return made, kept, False
-    reads = session.criterion(running.reads | running.uses.loads | running.uses.deferred)
+    reads = session.wanted_so_far()
     if path is not None:
         reads |= file_locations(session, path)
     step = Step(len(session.steps), running.statement, Effects(reads=frozenset(reads)))

@@ -6,7 +6,7 @@ import ast
 import sys
 import types
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linea.capture import harmless, imports, invisible, randomness
 from linea.capture.drawing import draws, open_figures
@@ -61,6 +61,42 @@ def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
         running.indirect = True
         running.reads |= tools.graph.holders(streams)
     return running
+
+
+def of_expression(tools: Instruments, node: ast.expr, running: Running) -> Running:
+    """`running` as if the expression in it were all of it."""
+    statement = ast.Expr(node)
+    found = uses(statement)
+    alone = replace(running, node=statement, uses=found)
+    alone.reads = tools.scope.read(statement, found)
+    return alone
+
+
+def read_so_far(tools: Instruments, running: Running, touched: Touched) -> set[str]:
+    """All that a statement which hasn't ended yet may have read."""
+    scope = tools.scope
+    reads = scope.closure(running.reads | running.uses.loads | running.uses.deferred)
+    if running.uses.inert:
+        return reads
+    packages = scope.packages(reads)
+    mentions = running.mentions | scope.mentions(reads)
+    drawing = draws(running, (tools.graph.reach.get(n, NOTHING) for n in reads))
+    files = bool(touched or running.named)
+    facts = Facts(
+        runs=True, mentions=frozenset(mentions), packages=frozenset(packages), text=True, files=files,
+        imports=bool(touched.modules), pyplot=drawing,
+    )  # fmt: skip
+    found = set(reads)
+    found |= _prefixed("module", imports.submodules_read(scope.namespace, reads, mentions))
+    found |= _prefixed("hidden", tools.hidden.reads(facts) | tools.hidden.differing())
+    found |= _prefixed("package", packages | tools.everywhere)
+    if drawing:
+        found |= tools.figures.drawn(running).reads
+    asks = bool(mentions & ASKING)
+    if files or asks:
+        lists = lists_folders(mentions, touched)
+        found |= tools.filing.effects(running, touched, (), lists=lists, asks=asks).reads
+    return found
 
 
 class Evidence:

@@ -94,6 +94,8 @@ class Files:
         self._watch = _Inotify.start(self.root)
         self.known: set[str] = set()
         """Every path touched so far."""
+        self._drained: list[tuple[str, str]] = []
+        """What inotify has told since the running statement began."""
 
     def close(self) -> None:
         _Tap.events = None
@@ -109,6 +111,7 @@ class Files:
         """Begin a statement: forget what happened since the last one ended."""
         if self._watch is not None:
             self._watch.drain()
+        self._drained = []
         _Tap.events = []
 
     def pause(self) -> list[tuple[str, tuple[Any, ...]]]:
@@ -125,13 +128,18 @@ class Files:
         if _Tap.events is not None:
             del _Tap.events[mark:]
 
+    def so_far(self) -> Touched:
+        """What the running statement has done up to now."""
+        return self.finish(list(_Tap.events or ()))
+
     def finish(self, events: list[tuple[str, tuple[Any, ...]]]) -> Touched:
         """What happened since `start`."""
         touched = Touched()
         for event, arguments in events:
             self._take(event, arguments, touched)
         if self._watch is not None:
-            for path, what in self._watch.drain():
+            self._drained += self._watch.drain()
+            for path, what in self._drained:
                 if self._ignore(path):
                     continue
                 if what == "gone":

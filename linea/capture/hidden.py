@@ -230,6 +230,20 @@ class Hidden:
         self._written |= changed
         return changed
 
+    def differing(self) -> set[str]:
+        """The keys that differ from the last look, which stays the last."""
+        found = set()
+        for key, module_name, read, _ in STATES:
+            module = sys.modules.get(module_name)
+            if module is not None and key in self._prints:
+                try:
+                    now = read(module)
+                except Exception:
+                    now = None
+                if self._prints[key] != now:
+                    found.add(key)
+        return found
+
     def reads(self, facts: Facts) -> set[str]:
         """Which of the states that were ever written a statement may read."""
         found = set()

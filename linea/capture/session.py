@@ -7,11 +7,19 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from linea.capture.drawing import open_figures
-from linea.capture.evidence import Evidence, Observation, begin, locations
+from linea.capture.evidence import (
+    Evidence,
+    Observation,
+    begin,
+    locations,
+    of_expression,
+    read_so_far,
+)
 from linea.capture.files import Touched
 from linea.capture.filing import FileRead
 from linea.capture.instruments import Instruments
@@ -20,7 +28,7 @@ from linea.capture.rules import NOISE
 from linea.capture.running import Running
 from linea.capture.source import NO_USES, Uses, uses
 from linea.slicing import BlockFacts
-from linea.trace import Effects, Location, Statement, Step
+from linea.trace import Effects, Location, Place, Statement, Step
 
 Report = Callable[[str, Exception], None]
 """Told where in capture something failed, and how."""
@@ -209,10 +217,18 @@ class Session:
         if seen.network:
             self.network.add(index)
 
-    def only_saves(self) -> None:
-        """The running statement does nothing but hand a value to linea."""
-        if self.open is not None:
+    def only_saves(self, argument: ast.expr) -> None:
+        """The running statement does nothing but hand the value of `argument` to linea."""
+        if self.open is None:
+            return
+        alone = of_expression(self.tools, argument, self.open)
+        if alone.uses.inert:
             self.open.saves = True
+        elif isinstance(self.open.node, ast.Expr):
+            # What it did, it did by working out the value.
+            source = ast.unparse(argument)
+            alone.statement = replace(alone.statement, source=source)
+            self.open = alone
 
     def note_artifact(self, version: Any) -> None:
         """The running statement loaded `version` from the store."""
@@ -275,6 +291,30 @@ class Session:
             keys = {key for r in below for key in r.opaque & held}
             found |= {self.tools.figures.location(key) for key in keys}
         return set(locations(found))
+
+    def wanted_by(self, expression: ast.expr) -> set[Location]:
+        """Everything that the value of an expression rests on, were it evaluated now.
+
+        Or has been, by the running statement.
+        """
+        nothing = Statement(ast.unparse(expression), Place(self.source, 1, 1))
+        running = self.open or begin(self.tools, ast.Expr(expression), nothing)
+        return self._wanted(of_expression(self.tools, expression, running))
+
+    def wanted_so_far(self) -> set[Location]:
+        """Everything that what the running statement has done so far rests on."""
+        return self._wanted(self.open) if self.open is not None else set()
+
+    def _wanted(self, running: Running) -> set[Location]:
+        touched = self.files.so_far() if self.open is not None else Touched()
+        reads = read_so_far(self.tools, running, touched)
+        return self.criterion(n for n in reads if ":" not in n) | set(locations(reads))
+
+    def inputs_so_far(self) -> list[FileRead]:
+        """Files that the running statement has read and that none has written."""
+        if self.open is None:
+            return []
+        return self.tools.filing.inputs(self.open, self.files.so_far())
 
     # -------------------------------------------------------------------------------- faults
 

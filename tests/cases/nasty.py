@@ -15,9 +15,9 @@ import re
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +167,14 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if isinstance(value, type):
         inner = [f"{k}: {sub(v)}" for k, v in vars(value).items() if not k.startswith("__")] if kind.__module__ in ("__main__", "builtins") and value.__module__ == "__main__" else []
         return f"class {value.__name__} {inner}"
-    if isinstance(value, types.GeneratorType) or hasattr(kind, "__next__") and package in ("builtins", "itertools"):
-        return f"{kind.__name__} {[sub(v) for v in islice(value, 50)]}"
+    if isinstance(value, types.GeneratorType):
+        frame = value.gi_frame
+        return f"generator {(frame.f_lineno - value.gi_code.co_firstlineno, sub(frame.f_locals)) if frame else 'done'}"
+    if hasattr(kind, "__next__") and package in ("builtins", "itertools"):
+        # What is left in it, without using it up: another variable may hold it too.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return f"{kind.__name__} {sub(list(value.__reduce__()[1:]))}"
     if kind.__name__ == "deque":
         return f"deque({[sub(v) for v in value]}, {value.maxlen})"
     if hasattr(kind, "get_params") and package != "__main__":
