@@ -260,7 +260,60 @@ def whole(program: Program, folder: Path, choose: Names = names_of) -> dict[str,
     return {"slices": pieces, "values": values, "kept": kept, "steps": steps, "loose": loose}
 
 
-def _as_script(program: Program, folder: Path) -> tuple[Any, dict[str, Any]]:
+class Saver:
+    """Stands for `linea.save` in the programs of `saves.txt`: what it is given, and its slices."""
+
+    def __init__(self) -> None:
+        self.session: Any = None
+        self.values: dict[str, str] = {}
+        self.slices: dict[str, str] = {}
+        self.results: dict[str, str | None] = {}
+
+    def __call__(self, value: object, name: str) -> None:
+        from linea import recording
+
+        self.values[name] = text_of(value)
+        if self.session is None:
+            return
+        frame = sys._getframe(1)
+        made, _, _ = recording.slice_of_save(self.session, frame, value, name)
+        self.slices[name], self.results[name] = made.code, made.result
+        if (argument := recording.saved_alone(self.session, frame)) is not None:
+            self.session.only_saves(argument)
+
+
+def saved(program: Program, folder: Path) -> dict[str, Any]:
+    """Run a program that saves; the values that it saved, and their slices."""
+    saver = Saver()
+    _as_script(program, folder, saver)
+    return {"values": saver.values, "slices": saver.slices, "results": saver.results}
+
+
+def check_saves(program: Program) -> Verdict:
+    """Run each slice that a program saved alone; compare with what it saved."""
+    verdict = Verdict()
+    with tempfile.TemporaryDirectory() as base:
+        root = Path(base).resolve()
+        (root / "0").mkdir()
+        lay(program, root / "0" / "work")
+        status, found = in_child(lambda: saved(program, root / "0" / "work"), timeout=SECONDS)
+        if status != "ok":
+            verdict.wrong.append("the program itself: " + found[-1500:])
+            return verdict
+        for number, (name, code) in enumerate(found["slices"].items(), 1):
+            place = root / str(number)
+            place.mkdir()
+            lay(program, place / "work")
+            result = found["results"][name]
+            status, got = in_child(lambda: alone(code, [result or name], place / "work"), timeout=SECONDS)  # noqa: B023
+            have = got[result or name] if status == "ok" else "raised " + got[-600:]
+            verdict.checked += 1
+            if have != found["values"][name]:
+                verdict.wrong.append(f"{name}: {_differing(found['values'][name], have)}\n--- slice of {name}\n{code}")
+    return verdict
+
+
+def _as_script(program: Program, folder: Path, saver: Saver | None = None) -> tuple[Any, dict[str, Any]]:
     from linea.capture.script import main_module, run_statements
     from linea.capture.session import Session
 
@@ -271,6 +324,11 @@ def _as_script(program: Program, folder: Path) -> tuple[Any, dict[str, Any]]:
     sys.modules["__main__"] = module
     sys.argv = ["program.py"]
     session = Session(module.__dict__, root=folder, source="program.py")
+    if saver is not None:
+        saver.session = session
+        module.__dict__["save"] = saver
+        session.tools.modules._known[Saver.__module__] = False  # `save` stands for a library's
+        session.tools.bindings.take("save", saver)
     for code in program.cells:
         path.write_text(code)
         try:
@@ -317,14 +375,19 @@ def alone(code: str, names: list[str], folder: Path) -> dict[str, str]:
         os.environ["IPYTHONDIR"] = str(folder.parent / "ipython")
         shell = InteractiveShell.instance(user_module=module, user_ns=module.__dict__)
         module.__dict__["get_ipython"] = lambda: shell
+    module.__dict__["save"] = saver = Saver()
     exec(compile(code, str(folder / "program.py"), "exec", dont_inherit=True), module.__dict__)
     os.chdir(folder)
     space = module.__dict__
+    if set(names) <= saver.values.keys():
+        return {n: saver.values[n] for n in names}
     return {n: text_of(space[n]) if n in space else "unbound" for n in names}
 
 
 def check(program: Program, choose: Names = names_of) -> Verdict:
     """Slice final variables of `program`, all of them by default; run each slice alone, compare."""
+    if program.group == "saves":
+        return check_saves(program)
     verdict = Verdict()
     with tempfile.TemporaryDirectory() as base:
         root = Path(base).resolve()
