@@ -409,8 +409,8 @@ def compress(raw: Buffer, form: str) -> Buffer:
     if form == "raw":
         return raw
     whole = shuffled(raw, int(form[7:])) if form.startswith("shuffle") else raw
-    data: Buffer = _compressor().compress(whole)
-    return data
+    # A copy: what zstd gives keeps the memory of the longest that it could have become.
+    return memoryview(_compressor().compress(whole)).tobytes()
 
 
 def difference(raw: Buffer, base: bytes) -> bytes:
@@ -424,7 +424,5 @@ def difference(raw: Buffer, base: bytes) -> bytes:
         window_log=max(10, (len(raw) + len(base)).bit_length()),
     )
     prefix = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    data: bytes = zstandard.ZstdCompressor(
-        dict_data=prefix, compression_params=parameters
-    ).compress(raw)
-    return data
+    compressor = zstandard.ZstdCompressor(dict_data=prefix, compression_params=parameters)
+    return memoryview(compressor.compress(raw)).tobytes()

@@ -121,16 +121,39 @@ def ndarray_hash(array: np.ndarray[Any, Any], of: Of) -> bytes:
 def masked_hash(array: Any, of: Of) -> bytes:
     """Return the hash of a masked array: what lies under the mask doesn't count."""
     mask = np.ma.getmaskarray(array)
-    data = array.data
-    if mask.any():
-        data = data.copy()
-        data[mask] = np.zeros((), data.dtype)
     return join(
         "masked",
-        ndarray_hash(data, of),
+        _bare_hash(array.data, mask, of),
         ndarray_hash(mask, of),
         ndarray_hash(np.asarray(array.fill_value), of),
     )
+
+
+def _bare_hash(data: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], of: Of) -> bytes:
+    """Return the hash of an array with zeros under a mask."""
+    if not mask.any():
+        return ndarray_hash(data, of)
+    if data.dtype.names is not None or data.dtype.hasobject or not data.flags.c_contiguous:
+        data = data.copy()
+        data[mask] = np.zeros((), data.dtype)
+        return ndarray_hash(data, of)
+    state = xxhash.xxh3_128()
+    flat, hidden = data.reshape(-1), np.ascontiguousarray(mask).reshape(-1)
+    step = max(1, BLOCK // data.dtype.itemsize)
+    for at in range(0, len(flat), step):
+        block = flat[at : at + step].copy()
+        block[hidden[at : at + step]] = np.zeros((), data.dtype)
+        feed(state, block)
+    shape = b"".join(map(number, data.shape))
+    return join("array", dtype_text(data.dtype).encode(), shape, state.digest())
+
+
+def wide_hash(indices: np.ndarray[Any, Any]) -> bytes:
+    """Return the hash that an array of integers has as int64."""
+    state = xxhash.xxh3_128()
+    for at in range(0, len(indices), BLOCK):
+        feed(state, indices[at : at + BLOCK].astype(np.int64))
+    return join("array", b"int64", number(len(indices)), state.digest())
 
 
 def scalar_digest(value: Any, of: Of) -> bytes:
@@ -425,8 +448,8 @@ class SparseCodec:
         parts: list[bytes] = []
         for member, array in self.members(value).items():
             # scipy picks the width of the indices by itself.
-            wide = array if member == "data" else array.astype(np.int64)
-            parts += [member.encode(), ndarray_hash(wide, of)]
+            found = ndarray_hash(array, of) if member == "data" else wide_hash(array)
+            parts += [member.encode(), found]
         shape = b"".join(map(number, value.shape))
         return join("sparse", _family(value).encode(), value.format.encode(), shape, *parts)
 

@@ -100,6 +100,10 @@ class Column:
         if self.dtype is not None and array.type == self.type:
             self._fixed(array, self.dtype)
             return
+        if pa.types.is_dictionary(array.type) and len(array) > ROWS:
+            for start in range(0, len(array), ROWS):
+                self.update(array.slice(start, ROWS))
+            return
         array = self._plain(array)
         kinds = pa.types
         if isinstance(self.type, pa.BaseExtensionType):

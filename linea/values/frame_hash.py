@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +65,11 @@ def is_default(index: Any) -> bool:
         return bool(index.start == 0 and index.step == 1) or not len(index)
     if type(index) is not pd.Index or str(index.dtype) != "int64":
         return False
-    return bool(np.array_equal(index.to_numpy(), np.arange(len(index))))
+    values = index.to_numpy()
+    return all(
+        np.array_equal(block := values[at : at + CONVERTED], np.arange(at, at + len(block)))
+        for at in range(0, len(values), CONVERTED)
+    )
 
 
 def _index_hash(index: Any, of: Of) -> bytes:
@@ -103,9 +108,10 @@ def array_hash(array: Any, of: Of) -> bytes:
 def _numpy_hash(values: np.ndarray[Any, Any], of: Of) -> bytes:
     if values.dtype.kind in "iufb" and values.dtype.itemsize <= 8:
         return numpy_column_hash(values)
-    found = array_source(values)
+    found = _objects_source(values)[0] if values.dtype.hasobject else array_source(values)
     if found is not None:
-        return column_hash(found.type, found.chunks(), of)
+        with contextlib.suppress(UnicodeEncodeError, pa.ArrowException):  # lone surrogates
+            return column_hash(found.type, found.chunks(), of)
     if values.dtype.hasobject:
         return join("objects", number(len(values)), of(values.tolist()))
     return join("numpy-column", ndarray_hash(values, of))
@@ -139,7 +145,7 @@ def array_source(array: Any) -> Source | None:
         type = pa.array(array[:0]).type
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         return None
-    return _converted(array, type, lambda rows: pa.array(rows, type=type), int(array.nbytes))
+    return converted(array, type, lambda rows: pa.array(rows, type=type), int(array.nbytes))
 
 
 def _numpy_source(values: np.ndarray[Any, Any]) -> Source | None:
@@ -156,12 +162,12 @@ def _numpy_source(values: np.ndarray[Any, Any]) -> Source | None:
     native = values.astype(dtype.newbyteorder("="), copy=False)
     if dtype.kind in "iuf" and native.flags.c_contiguous:
         return source(pa.array(native, from_pandas=False))
-    return _converted(
+    return converted(
         native, type, lambda rows: pa.array(rows, from_pandas=False), int(values.nbytes)
     )
 
 
-def _converted(
+def converted(
     array: Any, type: pa.DataType, convert: Callable[[Any], Any], size: int
 ) -> Source | None:
     """Return an array whose Arrow form is made some rows at a time."""
@@ -193,6 +199,16 @@ def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Any, str | None]:
 
     The nulls are "" (none), "None", "nan" or "NA", or None where they are mixed.
     """
+    found, mark = _objects_source(values)
+    if found is None:
+        return None, None
+    try:
+        return whole(found), mark
+    except (UnicodeEncodeError, pa.ArrowException):
+        return None, None  # lone surrogates
+
+
+def _objects_source(values: np.ndarray[Any, Any]) -> tuple[Source | None, str | None]:
     kinds = set(map(type, values))
     nulls = {kind for kind in kinds if kind is type(None) or kind.__name__ == "NAType"}
     if float in kinds and all(v != v for v in values if type(v) is float):
@@ -206,8 +222,11 @@ def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Any, str | None]:
         return None, None
     marks = ["None" if kind is type(None) else "nan" if kind is float else "NA" for kind in nulls]
     mark = marks[0] if len(marks) == 1 else "" if not marks else None
-    arrow_type = ARROW_OF[rest.pop()] if rest else pa.null()
-    try:
-        return pa.array(values, type=arrow_type, from_pandas=True), mark
-    except (UnicodeEncodeError, pa.ArrowException):
-        return None, None  # lone surrogates
+    type_ = ARROW_OF[rest.pop()] if rest else pa.null()
+
+    def chunks() -> Iterator[pa.Array]:
+        for at in range(0, len(values), CONVERTED):
+            found = pa.array(values[at : at + CONVERTED], type=type_, from_pandas=True)
+            yield from chunked(found).chunks
+
+    return Source(type_, len(values), 16 * len(values), chunks), mark

@@ -15,7 +15,7 @@ from linea.values import plain
 from linea.values.arrays import from_npy, npy
 from linea.values.columns import bits
 from linea.values.digest import Walk, class_name, finish
-from linea.values.frame_hash import array_source, bare, plain_objects
+from linea.values.frame_hash import array_source, bare, converted, plain_objects
 from linea.values.ipc import from_ipc, pack, unpack_one
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, source
@@ -143,9 +143,10 @@ def _extension(array: Any, form: Any) -> Source | None:
     if form["extension"] == "period":
         return source(pa.array(array.asi8))
     if form["extension"] == "datetime":
-        # NaT is the least of all integers.
-        ticks = array.asi8
-        return source(pa.array(ticks, mask=array.isna()).cast(pa.timestamp(array.unit, "UTC")))
+        type = pa.timestamp(array.unit, "UTC")
+        return converted(
+            array, type, lambda rows: pa.array(rows.asi8, mask=rows.isna()).cast(type), array.nbytes
+        )
     return array_source(array)
 
 

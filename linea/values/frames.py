@@ -16,7 +16,7 @@ from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec
 from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, Walk, name, text_bytes
-from linea.values.frame_hash import bare, is_default, pandas_hash
+from linea.values.frame_hash import CONVERTED, bare, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
 from linea.values.ipc import write
 from linea.values.parts import Parts
@@ -151,7 +151,12 @@ def _columns(value: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _nulls(column: Any) -> int:
-    return 0 if type(column).__name__ == "MultiIndex" else int(column.isna().sum())
+    if type(column).__name__ == "MultiIndex" or getattr(column.dtype, "kind", "O") in "biuSU":
+        return 0 if not hasattr(column.dtype, "na_value") else int(column.isna().sum())
+    # Some rows at a time: which are null takes a byte for each.
+    return sum(
+        int(column[at : at + CONVERTED].isna().sum()) for at in range(0, len(column), CONVERTED)
+    )
 
 
 def _label(label: object) -> str:
