@@ -64,6 +64,8 @@ CODECS: dict[str, str] = {
     "pandas": "linea.values.frames:PANDAS",
     "polars": "linea.values.tables:POLARS",
     "arrow": "linea.values.tables:ARROW",
+    "arrow-stream": "linea.values.streams:STREAM",
+    "polars-lazy": "linea.values.streams:LAZY",
     "array": "linea.values.arrays:ARRAY",
     "sparse": "linea.values.arrays:SPARSE",
     "json": "linea.values.plain:JSON",
@@ -102,9 +104,11 @@ EXACT: dict[str, str] = {
     **dict.fromkeys(_PANDAS, "pandas"),
     "polars.dataframe.frame.DataFrame": "polars",
     "polars.series.series.Series": "polars",
+    "polars.lazyframe.frame.LazyFrame": "polars-lazy",
     "pyarrow.lib.Table": "arrow",
     "pyarrow.lib.RecordBatch": "arrow",
     "pyarrow.lib.ChunkedArray": "arrow",
+    "pyarrow.lib.RecordBatchReader": "arrow-stream",
     "numpy.ndarray": "array",
     "numpy.memmap": "array",
     "numpy.ma.MaskedArray": "array",
@@ -117,6 +121,7 @@ EXACT: dict[str, str] = {
 
 FAMILIES: dict[str, str] = {
     "pyarrow.lib.Array": "arrow",
+    "pyarrow._dataset.Dataset": "arrow-stream",
     "scipy.sparse._base._spbase": "sparse",
     "matplotlib.figure.Figure": "matplotlib",
     "matplotlib.axes._base._AxesBase": "matplotlib",
@@ -134,9 +139,6 @@ FAMILIES: dict[str, str] = {
 """Codecs of these classes and all that inherit from them."""
 
 HINTS: dict[str, tuple[str, str]] = {
-    "polars.lazyframe.frame.LazyFrame": ("a query that hasn't run", "save frame.collect() instead"),
-    "pyarrow._dataset.Dataset": ("a data set on disk", "save its .to_table(), or its path"),
-    "pyarrow.lib.RecordBatchReader": ("a stream that can be read once", "save its .read_all()"),
     "builtins.module": ("a module", "save what it holds"),
     "pandas.io.parsers.readers.TextFileReader": (
         "a stream that can be read once",
@@ -258,15 +260,18 @@ def _refuse(value: object) -> None:
         if known in HINTS:
             what, hint = HINTS[known]
             raise UnstorableError(f"{what} can't be stored", hint=hint)
+    if codec_name(type(value)) == "arrow-stream":
+        return  # an iterator that is known
     iterator = isinstance(value, Iterator)
     kind = refusal(type(value)) or ("an iterator" if iterator else None)
     if kind is not None:
         hint = (
-            "what it gives, such as list(it)," if iterator else "what it was made from, or gives,"
+            "save what it gives, such as list(it); batches of a table that is too large for that"
+            " go as pyarrow.RecordBatchReader.from_batches(schema, it)"
+            if iterator
+            else "save what it was made from, or gives, instead"
         )
-        raise UnstorableError(
-            f"{kind} can't be stored ({class_name(type(value))})", hint=f"save {hint} instead"
-        )
+        raise UnstorableError(f"{kind} can't be stored ({class_name(type(value))})", hint=hint)
 
 
 # --------------------------------------------------------------------------------- the registry

@@ -18,9 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
-import pyarrow.dataset
 import pytest
 
 from linea import values
@@ -56,9 +53,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "frame": (sys._getframe, "stack frame"),
     "database": (lambda: sqlite3.connect(":memory:"), "database"),
     "weak reference": (lambda: weakref.ref(Config), "weak reference"),
-    "lazy frame": (lambda: pl.LazyFrame({"a": [1]}), "collect"),
-    "dataset": (lambda: pyarrow.dataset.dataset(pa.table({"a": [1]})), "to_table"),
-    "batch reader": (lambda: pa.table({"a": [1]}).to_reader(), "read_all"),
     "csv in pieces": (lambda: pd.read_csv(io.StringIO("a\n1"), chunksize=1), "concat"),
     "lock in a list": (lambda: [1, [threading.Lock()]], r"\[1\]\[0\].*lock"),
     "lock in a dict": (lambda: {"a": {"b": threading.Lock()}}, r"\['a'\]\['b'\].*lock"),
