@@ -435,14 +435,24 @@ def status(*names: str) -> Standing:
     return Standing(found.versions, found.stale, found.altered, found.unverified)
 
 
-def checkout(revision: str, to: str | Path = ".", *, force: bool = False) -> list[Path]:
-    """Write a version's value and code as files into the folder `to`; give their paths."""
+def checkout(revision: str, to: str | Path | None = None, *, force: bool = False) -> Any:
+    """The value of a version, as `get(revision).get_value()`.
+
+    With `to`, its value and code are written as files into that folder instead, and their paths
+    given; a file that is in no version is never overwritten without `force`.
+    """
+    from linea import values, watching
     from linea.history.revision import resolve
     from linea.replay import checkout as replay
 
-    with _opened(_store(sys._getframe(1))) as repository:
+    session = watching.current()
+    with _aside(session), _opened(_store(sys._getframe(1))) as repository:
         found = resolve(repository, revision, now=_now())
-        return replay.checkout(repository, found, Path(to), force=force)
+        if to is not None:
+            return replay.checkout(repository, found, Path(to), force=force)
+        if session is not None:
+            session.note_artifact(found)
+        return values.decode(found.value, repository.read_part(found))
 
 
 def verify(revision: str, *, timeout: float | None = None) -> Verdict:

@@ -270,11 +270,13 @@ def git_state(root: Path) -> GitState | None:
 
 
 def _git(root: Path, *arguments: str) -> Sequence[str]:
+    # Inside a hook of git these hold for one folder only.
+    plain = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_INDEX_FILE")}
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace",
             timeout=3, check=False, stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            env={**plain, "GIT_OPTIONAL_LOCKS": "0"},
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return []

@@ -44,6 +44,7 @@ SECTIONS = {
         "tag": Command("change", "tag", "List, put or take away tags of versions."),
         "rm": Command("change", "rm", "Remove an artifact or one of its versions."),
         "undo": Command("change", "undo", "Take back the last operation."),
+        "hooks": Command("hooks", "hooks", "Let git and linea know of each other."),
         "fsck": Command("check", "fsck", "Check that every stored byte is what was stored."),
     },
 }

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from linea.cli import records, render
+from linea.cli.hooks import matching_commit
 from linea.cli.parameters import Argument, Option
 from linea.cli.render import Cell
-from linea.cli.surroundings import complete_deleted, complete_revisions, now, project, revision
+from linea.cli.surroundings import (
+    Project,
+    complete_deleted,
+    complete_revisions,
+    now,
+    project,
+    revision,
+)
 from linea.errors import LineaError, NoSuchArtifactError, StoreError
 from linea.history.revision import parse, shortlist, suggest
 
 if TYPE_CHECKING:
+    from linea.model import Version
     from linea.store.operations import Operation
     from linea.store.repository import Repository
 
@@ -25,47 +35,126 @@ Revision = Annotated[
 
 
 def checkout(
-    rev: Revision,
+    rev: Annotated[
+        str | None,
+        Argument(metavar="REV", help="A revision.", autocompletion=complete_revisions),
+    ] = None,
     to: Annotated[
         Path, Option("--to", metavar="DIR", help="Write here; made where it is missing.")
     ] = Path(),
     code: Annotated[bool, Option("--code", help="Only the code.")] = False,
     value: Annotated[bool, Option("--value", help="Only the value.")] = False,
+    inputs: Annotated[
+        bool, Option("--inputs", help="Also the files that it was made from, as they were.")
+    ] = False,
+    env: Annotated[
+        bool, Option("--env", help="Also a virtual environment as it was, in DIR/env.")
+    ] = False,
+    run: Annotated[
+        bool, Option("--run", help="Run the code on the inputs, and compare what comes out.")
+    ] = False,
+    match: Annotated[
+        str | None,
+        Option("--match", metavar="COMMIT", help="All that this git commit's code made."),
+    ] = None,
     format: Annotated[
         str | None,
         Option("--format", metavar="FORMAT", help="Of the value: csv, parquet, json …"),
     ] = None,
     force: Annotated[bool, Option("--force", help="Overwrite files that hold other work.")] = False,
     json: Json = False,
-) -> None:
+) -> int:
     """Write a version's value and code as files.
 
     The value takes its natural form: a table becomes .parquet, an array .npy, a text .txt. A
     file that is in no version is never overwritten unless forced.
 
+    --env makes a virtual environment with the Python and the exact packages that were recorded, by
+    uv where it is installed, else by venv and pip; what can't be had is said. --run runs the code
+    on its inputs as they were, in that environment if one is made, and exits with 1 when another
+    value comes out. --match HEAD brings the values that fit the code checked out in git.
+
     \b
     Example:
       linea checkout feature_table@v2
       linea checkout --format csv --value --to out feature_table
+      linea checkout model@v3 --to old --inputs --env --run
+      linea checkout --match HEAD
     """
+    if (rev is None) == (match is None):
+        raise LineaError("which version?", hint="linea checkout REV, or --match COMMIT")
+    with project() as here:
+        if match is not None:
+            versions = matching_commit(here, match)
+            if not versions:
+                raise LineaError(f"no artifact fits the code of {match}")
+            value = value or not code
+        else:
+            versions = [revision(here.repository, rev or "")]
+        only = (value, code)
+        done = [
+            _written(here, version, to, only=only, inputs=inputs or run, force=force, format=format)
+            for version in versions
+        ]
+        facts, status = _revived(here, versions, to, env=env, run=run, quiet=json)
+    if json:
+        found = [
+            {"revision": version.revision, "files": files} | facts
+            for version, files in zip(versions, done, strict=True)
+        ]
+        render.print_json(found if match is not None else found[0])
+        return status
+    for version, files in zip(versions, done, strict=True):
+        render.say(f"Wrote {version.revision}:")
+        render.screen().lines(render.clean(str(path)) for path in files)
+    render.screen().lines(render.clean(line) for line in facts.get("problems", []))
+    if "outcome" in facts:
+        render.screen().line(f"run again: {facts['outcome']}")
+        render.screen().lines(render.clean(line) for line in facts["detail"].splitlines())
+    return status
+
+
+def _written(
+    here: Project, version: Version, to: Path, *, only: tuple[bool, bool], inputs: bool,
+    force: bool, format: str | None,
+) -> list[Path]:  # fmt: skip
     from linea.replay.checkout import checkout as write
 
-    with project() as here:
-        version = revision(here.repository, rev)
-        written = write(
-            here.repository,
-            version,
-            to,
-            value=value or not code,
-            code=code or not value,
-            force=force,
-            format=format,
-        )
-    if json:
-        render.print_json({"revision": version.revision, "files": written})
-        return
-    render.say(f"Wrote {version.revision}:")
-    render.screen().lines(render.clean(str(path)) for path in written)
+    value, code = only
+    return write(
+        here.repository, version, to, value=value or not code, code=code or not value,
+        inputs=inputs, force=force, format=format,
+    )  # fmt: skip
+
+
+def _revived(
+    here: Project, versions: list[Version], to: Path, *, env: bool, run: bool, quiet: bool
+) -> tuple[dict[str, Any], int]:
+    """Make the environment, run the code in it; return what came of it, and the exit status."""
+    facts: dict[str, Any] = {}
+    if len(versions) != 1 or not (env or run):
+        return facts, 0
+    (version,) = versions
+    python = None
+    if env:
+        from linea.replay.environment import build
+
+        built = build(
+            version.environment, to / "env", support=run,
+            saying=lambda text: None if quiet else render.say(f"{text} …"),
+        )  # fmt: skip
+        python = built.python
+        facts |= {"env": built.folder, "problems": list(built.problems)}
+    if not run:
+        return facts, 0
+    from linea.replay.run import rerun
+    from linea.replay.verify import judge
+
+    interpreter = str(python.absolute()) if python else sys.executable
+    ran = rerun(here.repository, version, here.root, keep_parts=True, python=interpreter)
+    verdict = judge(here.repository, version, ran, None, now())
+    facts |= {"outcome": verdict.outcome, "detail": verdict.detail}
+    return facts, int(verdict.outcome != "identical")
 
 
 def tag(

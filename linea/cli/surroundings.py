@@ -95,9 +95,15 @@ def find_store(start: Path, named: str | None) -> Path:
 @contextmanager
 def project() -> Iterator[Project]:
     """Open the store of the folder that the command runs in."""
+    with open_project(find_store(Path.cwd(), os.environ.get("LINEA_DIR"))) as found:
+        yield found
+
+
+@contextmanager
+def open_project(path: Path) -> Iterator[Project]:
+    """Open the store at `path`."""
     from linea.store.repository import Repository
 
-    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR"))
     with Repository.open(path) as repository:
         yield Project(repository, path.parent, path)
 

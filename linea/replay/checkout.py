@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from linea import values
 from linea.errors import ReplayError, WouldOverwriteError
 from linea.model import InputFile, Version
+from linea.replay.inputs import current
 
 if TYPE_CHECKING:
     from linea.store.repository import Repository
@@ -33,8 +34,13 @@ def checkout(
     force: bool = False,
     format: str | None = None,
     trusted: bool = True,
+    inputs: bool = False,
 ) -> list[Path]:
-    """Write `version` as files in the folder `to`; never over work that is in no version."""
+    """Write `version` as files in the folder `to`; never over work that is in no version.
+
+    With `inputs`, the files that it was made from go along, as they were, at their places in the
+    project; those from outside of it into `inputs/`. ReplayError where one isn't to be had.
+    """
     files: dict[str, bytes] = {}
     stem = file_stem(version.name)
     if value:
@@ -47,12 +53,31 @@ def checkout(
         name = f"{stem}.py" if f"{stem}.py" not in files else f"{stem}.code.py"
         files[name] = (text if text.endswith("\n") else text + "\n").encode()
     targets = {target_path(to, name): data for name, data in files.items()}
+    own = set(targets)
+    if inputs:
+        targets |= input_files(repository, version, to)
     for path, data in targets.items():
         check_free(repository, path, data, force=force)
     for path, data in targets.items():
         write(path, data)
-    repository.remember_exports(version, exports(repository, targets))
+    repository.remember_exports(version, exports(repository, {p: targets[p] for p in own}))
     return list(targets)
+
+
+def input_files(repository: Repository, version: Version, to: Path) -> dict[Path, bytes]:
+    """The recorded bytes of each input, by where it goes below `to`."""
+    root = Path(repository.path).resolve().parent if repository.path else Path()
+    found = {}
+    for file in version.inputs:
+        data = current(repository, version, file, root)
+        if data is None:
+            raise ReplayError(
+                f"the input {file.path} isn't to be had any more as it was ({file.digest})",
+                hint=f"it was too large to be kept ({file.size:,} bytes): put it back there and try again",
+            )
+        path = PurePosixPath(file.path)
+        found[target_path(to, f"inputs/{path.name}" if path.is_absolute() else file.path)] = data
+    return found
 
 
 def file_stem(name: str) -> str:

@@ -161,7 +161,7 @@ def main(argv: list[str]) -> None:
     shelf = Shelf(request["name"], request["kind"], request["keep_parts"])
     request["loaded"] = []
     get = pinned_get(request["store"], request["parents"], shelf, request["loaded"])
-    vars(linea).update(save=shelf.save, get=get)
+    vars(linea).update(save=shelf.save, get=get, checkout=pinned_checkout(get))
     file, module = set_stage(request)
     started = _perf_counter()
     failure: BaseException | None = None
@@ -316,6 +316,19 @@ def pinned_get(
             return Pinned(Path(store), found)
 
     return get
+
+
+def pinned_checkout(get: Callable[..., Saved | Pinned]) -> Callable[..., object]:
+    """`linea.checkout` that gives what the recorded run got."""
+
+    def checkout(revision: str, to: str | None = None, *, force: bool = False) -> object:
+        if to is not None:
+            raise ReplayError(
+                "a slice that writes a version's files by linea.checkout can't be run again"
+            )
+        return get(revision).get_value()
+
+    return checkout
 
 
 def execute(code: str, file: Path, module: types.ModuleType) -> None:

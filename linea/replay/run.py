@@ -207,7 +207,9 @@ def call(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            env=surroundings(variables),
+            env=surroundings(
+                variables, own_package(base) if command[0] != sys.executable else None
+            ),
         )
         try:
             return process.wait(timeout)
@@ -218,8 +220,20 @@ def call(
                 kill_group(process)
 
 
-def surroundings(variables: Mapping[str, str | None]) -> dict[str, str] | None:
+def own_package(base: Path) -> Path:
+    """A folder that holds linea alone, for an interpreter that hasn't got it."""
+    folder = base / "lib"
+    folder.mkdir(exist_ok=True)
+    (folder / "linea").symlink_to(Path(__file__).resolve().parents[1], target_is_directory=True)
+    return folder
+
+
+def surroundings(
+    variables: Mapping[str, str | None], path: Path | None = None
+) -> dict[str, str] | None:
     """The environment of the process: this one's, changed by `variables`; None for no change."""
+    if path is not None:
+        variables = {**variables, "PYTHONPATH": str(path)}
     if not variables:
         return None
     wanted = {**os.environ, **{name: text for name, text in variables.items() if text is not None}}
