@@ -17,8 +17,10 @@ _PUBLIC = {
     "blame": "linea.api",
     "checkout": "linea.api",
     "create_pipeline": "linea.production",
+    "db": "linea.outside",
     "delete": "linea.api",
     "diff": "linea.api",
+    "file_system": "linea.outside",
     "get": "linea.api",
     "get_function": "linea.production",
     "get_module": "linea.production",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         verify,
     )
     from linea.errors import LineaError
+    from linea.outside import db, file_system
     from linea.production import (
         Pipeline,
         create_pipeline,

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from linea import origins, slicing, values, watching
+from linea import origins, outside, slicing, values, watching
 from linea.capture import criterion
 from linea.capture.filing import FileRead
 from linea.capture.session import Session
@@ -35,6 +35,7 @@ from linea.model import (
     Step,
     Version,
 )
+from linea.outside import Outside
 
 T = TypeVar("T")
 
@@ -61,6 +62,8 @@ _STATE = _Sessions()
 
 def encode(value: object) -> Encoded:
     """The value as bytes. A path to an existing file or folder stands for what is in it."""
+    if isinstance(value, Outside):
+        return values.encode(outside.value_of(value, watching.current()))
     path = as_path(value)
     return values.encode_path(path) if path is not None else values.encode(value)
 
@@ -248,6 +251,9 @@ def slice_of_save(
     argument = _argument(call) if call is not None else None
     running = session.open
     path = as_path(value)
+    if isinstance(value, Outside):
+        made, kept = outside.slice_of(value, session, identifier(name))
+        return made, kept, False
     if argument is not None and running is not None and _is_alone(running.node, call):
         expression = ast.unparse(argument)
         wanted = session.wanted_by(argument)

@@ -34,17 +34,23 @@ INPUT = re.compile(r"^_i\d+$")
 """IPython's names for the sources of cells."""
 
 
-def backward(steps: Sequence[Step], criterion: Iterable[Location]) -> list[int]:
-    """Positions in `steps` of those that `criterion`, as it stands after the last, rests on."""
+def backward(
+    steps: Sequence[Step], criterion: Iterable[Location], *, forced: Iterable[int] = ()
+) -> list[int]:
+    """Positions in `steps` of those that `criterion`, as it stands after the last, rests on.
+
+    The steps at `forced` are kept too, with what they rest on.
+    """
     wanted = frozenset(criterion)
     # `from __future__` decides how all that follows is compiled.
-    forced = {i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")}
+    always = {i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")}
+    always.update(forced)
     while True:
-        kept = _reach_back(steps, wanted, forced)
-        missing = _deletions(steps, kept, wanted) - forced
+        kept = _reach_back(steps, wanted, always)
+        missing = _deletions(steps, kept, wanted) - always
         if not missing:
             return sorted(kept)
-        forced |= missing
+        always |= missing
 
 
 def _reach_back(

@@ -44,6 +44,11 @@ class Filing:
         self._written: set[str] = set()
         self._made_folders: set[str] = set()
 
+    @property
+    def written(self) -> frozenset[str]:
+        """Every file that the session has written or removed so far."""
+        return frozenset(self._written)
+
     # ------------------------------------------------------------------------------- handles
 
     def behind(self, names: Iterable[str]) -> set[str]:
