@@ -55,7 +55,7 @@ def get_module(
         reuse_pre_computed_artifacts=reuse_pre_computed_artifacts,
     )
     module = ModuleType("linea_pipeline")
-    exec(compile(source, "<linea module>", "exec"), module.__dict__)
+    exec(compile(source, "<linea module>", "exec", dont_inherit=True), module.__dict__)
     return module
 
 

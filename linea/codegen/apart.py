@@ -76,7 +76,7 @@ def handles(flow: Flow, classes: Sequence[Class], shared: set[int]) -> Iterator[
     """What binds a handle or an iterator that a statement elsewhere goes on to use."""
     for at in shared:
         chunk = flow.items[at].chunk
-        if not chunk.may_bind or chunk.definition or not gives_handle(chunk):
+        if not chunk.may_bind or not (chunk.definition or gives_handle(chunk)):
             continue
         for later in steps(flow):
             if later > at and classes[later] != classes[at]:

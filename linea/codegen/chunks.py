@@ -12,7 +12,7 @@ import re
 import symtable
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linea.errors import PipelineError
 
@@ -61,6 +61,12 @@ FRESH = frozenset([
 ])
 # fmt: on
 """Calls whose result shares nothing with what it was made from."""
+
+
+STATEFUL = frozenset(
+    ["default_rng", "RandomState", "Random", "Generator", "SeedSequence", "PRNGKey", "QMCEngine"]
+)
+"""Calls that give an object which every use of it may change: generators of random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,50 @@ def build(pieces: Iterable[tuple[str, int, tuple[ast.stmt, ...]]]) -> list[Chunk
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    return [make(text, line, tree, functions, modules) for text, line, tree in pieces]
+    made = [make(text, line, tree, functions, modules) for text, line, tree in pieces]
+    return list(with_state(made, functions))
+
+
+def with_state(
+    made: Iterable[Chunk], functions: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
+) -> Iterator[Chunk]:
+    """Count every use of a generator, or of an object of the user's with state, as a change."""
+    made = list(made)
+    classes = {
+        node.name
+        for chunk in made
+        for node in chunk.tree
+        if isinstance(node, ast.ClassDef) and has_state(node)
+    }
+    inside = {name: set(loaded(function)) for name, function in functions.items()}
+    stateful: set[str] = set()
+    for chunk in made:
+        if chunk.is_import or chunk.definition:
+            yield chunk
+            continue
+        reached = set(chunk.uses)
+        while more := {n for f in reached & inside.keys() for n in inside[f]} - reached:
+            reached |= more
+        changed = frozenset(reached & stateful) | chunk.changes
+        stateful -= chunk.binds
+        if any(called(node) in STATEFUL | classes for node in calls(chunk.tree)):
+            stateful |= chunk.may_bind
+        yield replace(chunk, changes=changed) if changed != chunk.changes else chunk
+
+
+def calls(tree: Iterable[ast.AST]) -> Iterator[ast.Call]:
+    return (node for node in executed(tree) if isinstance(node, ast.Call))
+
+
+def has_state(node: ast.ClassDef) -> bool:
+    """Whether a method other than the constructor may change the object."""
+    for method in node.body:
+        if not isinstance(method, ast.FunctionDef) or method.name == "__init__":
+            continue
+        first = [a.arg for a in (*method.args.posonlyargs, *method.args.args)][:1]
+        if first and (first[0] in set(changes(method.body, {})) or method.name == "__next__"):
+            return True
+    return False
 
 
 def make(

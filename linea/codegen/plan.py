@@ -319,12 +319,16 @@ def wire(
 def put_setting(
     flow: Flow, at: int, number: int, classes: Sequence[Class], segments: dict[Key, Segment]
 ) -> None:
-    """Set an option in every segment that has a statement after it."""
-    for parts in dict.fromkeys(
-        classes[later]
-        for later in range(at + 1, len(flow.items))
-        if flow.items[later].kind == "step"
-    ):
+    """Set an option in every segment that has a statement after it; import where it is used."""
+    chunk = flow.items[at].chunk
+    wanted: dict[Class, None] = {}
+    needed = not chunk.is_import
+    for later in range(at + 1, len(flow.items)):
+        used = bool(chunk.may_bind & flow.items[later].chunk.uses)
+        needed = needed or (used and flow.is_setting(later))
+        if flow.items[later].kind == "step" and (needed or used):
+            wanted[classes[later]] = None
+    for parts in wanted:
         key = segment_key(flow, parts)
         segment = segments.setdefault(key, Segment(key, parts))
         if number == min(parts):
@@ -368,14 +372,18 @@ class Flow:
         self.prepared = prepared
         self.items = prepared.items
         variables = frozenset(n for item in self.items for n in item.chunk.may_bind)
+        imported = {n for i in self.items if i.chunk.is_import for n in i.chunk.may_bind}
         self.methods = methods(self.items)
-        if separate:
-            self.items = prepared.items = [
-                Item(item.chunk, "setting")
-                if item.kind == "step" and apart.is_setting(item.chunk, variables)
-                else item
-                for item in self.items
-            ]
+        self.items = prepared.items = [
+            Item(item.chunk, "setting")
+            if item.kind == "step"
+            and (
+                item.chunk.is_import
+                or (separate and apart.is_setting(item.chunk, variables - imported))
+            )
+            else item
+            for item in self.items
+        ]
         self.groups = alias_groups(self.items)
         self.changes = [
             frozenset(n for name in item.chunk.changes for n in self.groups.get(name, {name}))
@@ -440,6 +448,8 @@ class Flow:
         if before is None:
             return None
         item = self.items[before]
+        if item.kind == "setting":
+            return None  # an import, which stands in every segment that uses it
         if item.kind == "step":
             return Input(name, "segment", segment_key(self, classes[before]))
         return Input(name, item.kind, item.target)

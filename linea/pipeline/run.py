@@ -340,9 +340,9 @@ def drive(
             ]
             if any(each in ("failed", "skipped") for each in states):
                 waiting.remove(task)
-                lost = next(
-                    n for n in task.upstream if state.outcomes[n].state in ("failed", "skipped")
-                )
+                lost = task.upstream[
+                    next(at for at, each in enumerate(states) if each in ("failed", "skipped"))
+                ]
                 tell(state, report, Outcome(task.name, "skipped", detail=f"{lost} gave nothing"))
             elif all(states) and len(running) < pool.width:
                 waiting.remove(task)

@@ -79,7 +79,7 @@ def load(path: Path) -> types.ModuleType:
     module.__dict__.update(__builtins__=builtins, __file__=str(path))
     sys.modules["__main__"] = module
     sys.path.insert(0, str(Path.cwd()))
-    exec(compile(text, str(path), "exec"), module.__dict__)
+    exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
     return module
 
 
