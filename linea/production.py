@@ -36,7 +36,7 @@ def get_module_definition(
     from linea import codegen
 
     with api._opened(api._store(sys._getframe(1))) as repository:
-        parts = module_parts(repository, artifacts, reuse_pre_computed_artifacts)
+        parts = module_parts(repository, artifacts, reuse_pre_computed_artifacts, input_parameters)
         return codegen.module(parts, input_parameters=input_parameters)
 
 
@@ -76,18 +76,26 @@ def get_function(
 
 
 def module_parts(
-    repository: Repository, artifacts: Iterable[Any], reuse: Iterable[Any]
+    repository: Repository,
+    artifacts: Iterable[Any],
+    reuse: Iterable[Any],
+    parameters: Sequence[str],
 ) -> list[Part]:
-    from linea.pipeline.plan import Source, part_of
+    from linea.pipeline.plan import Source, part_of, with_branches
 
     wanted = versions(repository, artifacts)
     reused = {version.name: version for version in versions(repository, reuse)}
     wanted += [version for name, version in reused.items() if name not in {v.name for v in wanted}]
     sources = [
-        Source(version, repository.code(version), reused=version.name in reused)
+        Source(
+            version,
+            repository.code(version),
+            reused=version.name in reused,
+            session=repository.session(version),
+        )
         for version in (reused.get(each.name, each) for each in wanted)
     ]
-    return [part_of(source, {}, None) for source in sources]
+    return [part_of(with_branches(source, parameters), {}, None) for source in sources]
 
 
 def versions(repository: Repository, artifacts: Any) -> list[Version]:

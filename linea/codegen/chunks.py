@@ -282,14 +282,20 @@ def changes(
     tree: Iterable[ast.AST],
     functions: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef],
     seen: frozenset[str] = frozenset(),
+    *,
+    presumed: bool = True,
 ) -> Iterator[str]:
-    """Yield the names whose objects `tree` may change in place."""
+    """Yield the names whose objects `tree` may change in place.
+
+    Without `presumed`, only what is known to change something counts, and not a call that stands
+    there for an effect that isn't known.
+    """
     for node in executed(tree):
         if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
             yield from root(node)
         elif isinstance(node, ast.AugAssign):
             yield from root(node.target)
-        elif isinstance(node, ast.Expr):
+        elif isinstance(node, ast.Expr) and presumed:
             yield from changed_by_statement(node.value)
         elif isinstance(node, ast.Call):
             yield from changed_by_call(node, functions, seen)

@@ -14,7 +14,7 @@ from typing import Any
 
 from linea.codegen import chunks
 from linea.codegen.chunks import Chunk
-from linea.codegen.parts import Item, Prepared, identifier
+from linea.codegen.parts import ADDED, Item, Prepared, identifier
 from linea.errors import PipelineError
 
 
@@ -141,7 +141,7 @@ def combined(node: ast.BinOp) -> Constant:
 def literal_assignment(chunk: Chunk) -> tuple[str, ast.expr, ast.expr | None] | None:
     """(name, value, annotation) of `n = -3`; None for anything else."""
     node = chunk.tree[0]
-    if len(chunk.tree) != 1:
+    if len(chunk.tree) != 1 or chunk.line == ADDED:
         return None
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target, value, annotation = node.targets[0], node.value, None

@@ -41,6 +41,10 @@ class Part:
         return f"{self.name}@v{self.number}" if self.number else self.name
 
 
+ADDED = 0
+"""The line of a statement that stands in no slice: no other part shares it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A statement of a part, or what stands in its place."""
@@ -66,7 +70,7 @@ class Prepared:
     def place(self, chunk: Chunk) -> str:
         """Where a statement came from, for people."""
         origins = self.part.lines
-        origin = origins[chunk.line - 1] if chunk.line <= len(origins) else None
+        origin = origins[chunk.line - 1] if 0 < chunk.line <= len(origins) else None
         return str(origin) if origin else f"{self.part.name}, line {chunk.line}"
 
 
@@ -106,9 +110,9 @@ def prepare(part: Part, requested: Mapping[str, Part]) -> Prepared:
             edited.append((text, line, ""))
     if collected:
         edited = [
-            ("saved = {}", 1, ""),
+            ("saved = {}", ADDED, ""),
             *edited,
-            (f"{result} = saved[{quote(part.name)}]", 1, ""),
+            (f"{result} = saved[{quote(part.name)}]", ADDED, ""),
         ]
     edited = [(f"{name} = None", 1, artifact) for artifact, name in edges.items()] + edited
     built = chunks.build(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from linea.codegen import apart, chunks, reuse
 from linea.codegen.chunks import HIDDEN, Chunk
 from linea.codegen.parameters import Parameter, find_parameter, literal_assignment
-from linea.codegen.parts import Item, Part, Prepared, identifier, prepare, spare
+from linea.codegen.parts import ADDED, Item, Part, Prepared, identifier, prepare, spare
 from linea.errors import PipelineError
 
 Key = tuple[object, ...]
@@ -396,6 +396,8 @@ class Flow:
             seen[text] += 1
             if item.kind in ("edge", "parameter"):
                 self.keys.append((item.kind, item.target, sorted(item.chunk.binds)[0]))
+            elif item.chunk.line == ADDED:
+                self.keys.append(("added", prepared.part.name, text))
             else:
                 origins = prepared.part.lines
                 at = item.chunk.line - 1

@@ -138,6 +138,7 @@ def sources(repository: Repository, definition: Definition) -> Iterator[Source]:
             member.reused,
             member.included,
             working_folder(code, version.inputs, version.source) if version.source else ".",
+            repository.session(version),
         )
 
 

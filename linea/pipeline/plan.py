@@ -15,8 +15,9 @@ from pathlib import PurePosixPath
 from linea.codegen import plan as segments
 from linea.codegen import text
 from linea.codegen.parameters import Parameter
-from linea.codegen.parts import Part, identifier
+from linea.codegen.parts import Part, identifier, quote
 from linea.codegen.plan import Key, Segment
+from linea.codegen.widen import widen
 from linea.errors import PipelineError
 from linea.model import Environment, InputFile, Version
 
@@ -40,6 +41,10 @@ class Source:
     """Nobody named it: another one is made from it."""
     folder: str = "."
     """Where its session ran, relative to the project."""
+    session: str = ""
+    """The whole session's source."""
+    widened: tuple[str, ...] = ()
+    """The lines that were taken in because a parameter may make them count."""
 
     @property
     def name(self) -> str:
@@ -88,6 +93,9 @@ class Task:
     writes: tuple[str, ...] = ()
     keeps_random: bool = False
     """Whether another task goes on with the state of its generators."""
+
+    reused: bool = False
+    """Its value is loaded from the store."""
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -170,11 +178,13 @@ def make(
     that `linea.get` loads, instead of what is made here.
     """
     names = {source.name for source in sources}
+    sources = [with_branches(source, input_parameters) for source in sources]
     parts = [part_of(source, pins or {}, names) for source in sources]
     planned = segments.plan(parts, input_parameters, separate=True)
     module = text.render(planned)
     check_defaults(planned.parameters, module)
     tasks = [task_of(segment, planned, sources) for segment in planned.segments]
+    check_reused(tasks, sources)
     tasks = with_files(tasks, sources)
     tasks = with_order(tasks, dependencies or {})
     return Plan(
@@ -190,6 +200,25 @@ def make(
     )
 
 
+def with_branches(source: Source, parameters: Sequence[str]) -> Source:
+    """The source with a slice that holds for other values of the parameters, too."""
+    if not parameters or source.reused or not source.session:
+        return source
+    version = source.version
+    part = Part(version.name, source.code, version.result, lines=version.lines)
+    wider = widen(part, source.session, parameters)
+    if wider.code == source.code:
+        return source
+    held = source.code.splitlines()
+    new = [line.strip() for line in wider.code.splitlines() if line not in held]
+    return replace(
+        source,
+        code=wider.code,
+        version=replace(version, lines=wider.lines),
+        widened=tuple(new[:1]),
+    )
+
+
 def part_of(source: Source, pins: Mapping[str, int], names: set[str] | None) -> Part:
     """What code is generated from; with `names`, all else that it loads is loaded as recorded."""
     version = source.version
@@ -199,9 +228,7 @@ def part_of(source: Source, pins: Mapping[str, int], names: set[str] | None) -> 
         known = {**pins, **(own_parents(version, names) if names is not None else {})}
         return Part(version.name, pinned(source.code, known), version.result, *common)
     variable = version.result or identifier(version.name)
-    load = (
-        f"import linea\n\n{variable} = linea.get({version.name!r}, {version.number}).get_value()\n"
-    )
+    load = f"import linea\n\n{variable} = linea.get({quote(version.name)}, {version.number}).get_value()\n"
     return Part(
         version.name, load, variable, version.number, version.source, (), (), (), True,
         source.code, version.result,
@@ -230,7 +257,9 @@ def pinned(code: str, pins: Mapping[str, int]) -> str:
             and node.args[0].value in pins
         ):
             number = pins[str(node.args[0].value)]
-            edits.append((node, f"{ast.unparse(node.func)}({node.args[0].value!r}, {number})"))
+            edits.append(
+                (node, f"{ast.unparse(node.func)}({quote(str(node.args[0].value))}, {number})")
+            )
     return chunks.replaced(code, edits) if edits else code
 
 
@@ -285,8 +314,24 @@ def task_of(segment: Segment, planned: segments.Plan, sources: Sequence[Source])
         folder=sorted(folders)[0],
         reads=tuple(reads(segment, planned, mine)),
         writes=tuple(dict.fromkeys(f.path for s in mine for f in s.version.written)),
+        reused=all(source.reused for source in mine),
         keeps_random=any(other.random == segment.key for other in planned.segments),
     )
+
+
+def check_reused(tasks: Sequence[Task], sources: Sequence[Source]) -> None:
+    """What is loaded for others must be something that they take."""
+    for source in sources:
+        if not (source.reused and source.included):
+            continue
+        task = next(task for task in tasks if source.name in task.artifacts.values())
+        if not any(value.task == task.name for other in tasks for value in other.inputs):
+            others = ", ".join(each.version.revision for each in sources if not each.reused)
+            raise PipelineError(
+                f"{source.version.revision} can't be loaded for {others}: their slices don't hold "
+                "the code that made it",
+                hint="is it the version that they were made from? linea show names the parents",
+            )
 
 
 def refuse_file(artifact: str, sources: Sequence[Source]) -> None:
@@ -436,10 +481,12 @@ def environment_of(sources: Sequence[Source]) -> Environment:
 def notes(tasks: Sequence[Task], sources: Sequence[Source]) -> Iterator[str]:
     for source in sources:
         revision = source.version.revision
-        if source.included:
+        if source.included and not source.reused:
             yield f"{revision} is made too: others are made from it"
         if source.version.unreproducible and not source.reused:
             yield f"{revision} isn't the same in every run: {'; '.join(source.version.unreproducible)}"
+        if source.widened:
+            yield f"{revision} also runs what a parameter may make count: {source.widened[0]}"
         if source.version.conservative and not source.reused:
             yield f"{revision} may do more than it needs: {source.version.conservative[0]}"
         yield from differing(source, sources)

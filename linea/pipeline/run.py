@@ -264,6 +264,8 @@ def folder_digest(folder: Path) -> str:
 def known_result(state: State, task: Task, key: str) -> dict[str, Version] | None:
     """The stored versions of all that a task gives, where one run has computed them before."""
     found = {}
+    if task.reused:
+        return {o: state.plan.source(a).version for o, a in task.artifacts.items()}
     for output in outputs(task):
         version = version_with(state.repository, name_of(state.plan, task, output), key)
         if version is None:
@@ -364,7 +366,8 @@ def begin(
 ) -> Future[int] | None:
     """Start a task; or take its values from the store."""
     key = state.keys[task.name] = key_of(state, task)
-    found = None if task.name in forced else known_result(state, task, key)
+    again = task.name in forced and not task.reused
+    found = None if again else known_result(state, task, key)
     if found is not None:
         take(state, task, key, found)
         tell(state, report, state.outcomes[task.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from linea.codegen.parameters import Parameter
 from linea.codegen.parts import quote
 from linea.pipeline.plan import Plan, Task
 from linea.pipeline.targets import Options
@@ -26,7 +27,7 @@ go between tasks as artifacts, which are folders.
 
 import os
 from pathlib import Path
-{typing}
+
 from kfp import compiler, dsl
 
 IMAGE = os.environ.get("PIPELINE_IMAGE", {image})
@@ -40,12 +41,10 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
     no_schedule(options, "a compiled pipeline")
     name = plan.identifier
     place = "" if options.place == "." else f"{options.place}/"
-    optional = any(p.kind == "none" for p in plan.parameters)
     text = HEAD.format(
         title=f"{plan.name}: {len(plan.tasks)} tasks.", name=name,
         image=quote(options.image or f"{name.lower()}:latest"),
         code=quote(f"/app/{place}{name}_tasks.py"),
-        typing="from typing import Optional\n" if optional else "",
     )  # fmt: skip
     text += "\n\n\n".join(component(plan, task) for task in plan.tasks)
     signature = [*map(typed_argument, plan.parameters), "code: str = CODE"]
@@ -71,8 +70,11 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
     return {**common, f"{name}_kubeflow.py": text}
 
 
-def typed_argument(parameter: object) -> str:
-    return argument(parameter).replace("str | None", "Optional[str]")  # type: ignore[arg-type]
+def typed_argument(parameter: Parameter) -> str:
+    """An argument of a pipeline; None goes as a text, as kfp's runners know no empty default."""
+    if parameter.kind == "none":
+        return f'{parameter.name}: str = "None"'
+    return argument(parameter)
 
 
 def component(plan: Plan, task: Task) -> str:
