@@ -134,9 +134,10 @@ def is_setting(chunk: Chunk, variables: frozenset[str]) -> bool:
 
 
 def sets_option(node: ast.stmt) -> bool:
-    if isinstance(node, (ast.Assign, ast.AugAssign)):
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        return bool(OPTIONS.search(ast.unparse(target)))
+    if isinstance(node, ast.Assign):
+        return True  # of an attribute of a module, or below: to the same value in each task
+    if isinstance(node, ast.AugAssign):
+        return bool(OPTIONS.search(ast.unparse(node.target)))
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         name = chunks.called(node.value)
         receiver = ast.unparse(node.value.func)
@@ -150,13 +151,15 @@ def hidden(flow: Flow, classes: Sequence[Class], shared: set[int]) -> Iterator[i
         chunk = flow.items[at].chunk
         if not sets_hidden(chunk) or is_seeding(chunk) or flow.is_setting(at):
             continue
-        if any(
-            later > at
-            and classes[later] != classes[at]
-            and HIDDEN in flow.items[later].chunk.uses | flow.items[later].chunk.changes
+        resting = [
+            later
             for later in steps(flow)
-        ):
+            if later > at
+            and HIDDEN in flow.items[later].chunk.uses | flow.items[later].chunk.changes
+        ]
+        if any(classes[later] != classes[at] for later in resting):
             yield at
+            yield from (later for later in resting if later in shared)
 
 
 def plots(flow: Flow, classes: Sequence[Class], shared: set[int]) -> Iterator[int]:

@@ -258,7 +258,9 @@ def of_file(name: str, prepared: Sequence[Prepared]) -> Parameter | None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = PurePosixPath(node.value)
             named = {node.value, path.name, path.stem, identifier(path.name), identifier(path.stem)}
-            if name in named and any(is_input(node.value, one) for one in prepared):
+            read = [one for one in prepared if is_input(node.value, one)]
+            named |= {each for one in read for each in one.part.inputs if each.endswith(path.name)}
+            if read and name in named:
                 yield node
 
     stem = identifier(PurePosixPath(name).name)

@@ -319,10 +319,10 @@ def wire(
 def put_setting(
     flow: Flow, at: int, number: int, classes: Sequence[Class], segments: dict[Key, Segment]
 ) -> None:
-    """Set an option in every segment that has a statement after it; import where it is used."""
+    """Set an option in every segment that has a statement after it; what binds, where it is used."""
     chunk = flow.items[at].chunk
     wanted: dict[Class, None] = {}
-    needed = not chunk.is_import
+    needed = not chunk.may_bind
     for later in range(at + 1, len(flow.items)):
         used = bool(chunk.may_bind & flow.items[later].chunk.uses)
         needed = needed or (used and flow.is_setting(later))
@@ -380,6 +380,7 @@ class Flow:
             and (
                 item.chunk.is_import
                 or (separate and apart.is_setting(item.chunk, variables - imported))
+                or (separate and is_constant(item.chunk, prepared))
             )
             else item
             for item in self.items
@@ -451,7 +452,7 @@ class Flow:
             return None
         item = self.items[before]
         if item.kind == "setting":
-            return None  # an import, which stands in every segment that uses it
+            return None  # an import or a constant, which stands in every segment that uses it
         if item.kind == "step":
             return Input(name, "segment", segment_key(self, classes[before]))
         return Input(name, item.kind, item.target)
@@ -508,6 +509,19 @@ def alias_groups(items: Sequence[Item]) -> dict[str, set[str]]:
     return groups
 
 
+def is_constant(chunk: Chunk, prepared: Prepared) -> bool:
+    """Whether a statement gives a name its one value, a literal that nothing changes."""
+    literal = literal_assignment(chunk)
+    if literal is None or literal[0] == prepared.result:
+        return False
+    name = literal[0]
+    bound = sum(name in item.chunk.may_bind for item in prepared.items)
+    if bound == 1 and isinstance(literal[1], (ast.Constant, ast.UnaryOp)):
+        return True
+    aliased = alias_groups(prepared.items).get(name, {name})
+    return bound == 1 and not any(aliased & item.chunk.changes for item in prepared.items)
+
+
 def methods(items: Sequence[Item]) -> frozenset[str]:
     """The methods of the user's own classes: what they change isn't known by their name."""
     return frozenset(
@@ -540,11 +554,11 @@ def classify(flows: Sequence[Flow], private: set[tuple[int, int]]) -> list[list[
     holders: dict[Key, set[int]] = defaultdict(set)
     for number, flow in enumerate(flows):
         for at, key in enumerate(flow.keys):
-            if (number, at) not in private:
+            if (number, at) not in private and flow.items[at].kind == "step":
                 holders[key].add(number)
     return [
         [
-            frozenset({number}) if (number, at) in private else frozenset(holders[key])
+            frozenset({number}) if (number, at) in private else frozenset(holders[key] | {number})
             for at, key in enumerate(flow.keys)
         ]
         for number, flow in enumerate(flows)
