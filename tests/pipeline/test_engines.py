@@ -225,10 +225,10 @@ def test_github(own: Project, tmp_path: Path) -> None:
     """The jobs' own commands, run in the order of their needs, give the stored values."""
     place = own.export("github", "sales", schedule="0 6 * * 1")
     document = yaml.safe_load((own.folder / ".github/workflows/sales.yml").read_text())
-    assert document[True]["schedule"] == [{"cron": "0 6 * * 1"}]
+    assert document["on"]["schedule"] == [{"cron": "0 6 * * 1"}]
     assert document["permissions"] == {"contents": "read"}
     waiting = dict(document["jobs"])
-    inputs = document[True]["workflow_dispatch"]["inputs"]
+    inputs = document["on"]["workflow_dispatch"]["inputs"]
     done: set[str] = set()
     python = Path(sys.executable).parent
     while waiting:
