@@ -51,6 +51,10 @@ class UnstorableError(LineaError, TypeError):
     """The value can't be stored: a generator, an open handle, a thread and the like."""
 
 
+class DroppedValueError(LineaError):
+    """The value was let go by a gc; what is known of it, and its code, are still there."""
+
+
 class NotInValueError(LineaError, KeyError):
     """A column or row was asked for that the value doesn't have."""
 

@@ -45,7 +45,8 @@ SECTIONS = {
         "rm": Command("change", "rm", "Remove an artifact or one of its versions."),
         "undo": Command("change", "undo", "Take back the last operation."),
         "hooks": Command("hooks", "hooks", "Let git and linea know of each other."),
-        "fsck": Command("check", "fsck", "Check that every stored byte is what was stored."),
+        "gc": Command("upkeep", "gc", "Take away what nothing needs; drop old values."),
+        "fsck": Command("upkeep", "fsck", "Check that every stored byte is what was stored."),
     },
 }
 COMMANDS = {name: each for section in SECTIONS.values() for name, each in section.items()}

@@ -10,13 +10,12 @@ from linea.cli import records, render
 from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import (
     Progress,
-    Project,
     complete_revisions,
     now,
     project,
     revision,
 )
-from linea.errors import DamagedStoreError, LineaError, NoSuchArtifactError
+from linea.errors import LineaError
 from linea.model import Verdict, Version
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
@@ -108,56 +107,3 @@ def _verdict_lines(screen: render.Screen, version: Version, verdict: Verdict) ->
     outcome = screen.style(verdict.outcome, COLOR_OF.get(verdict.outcome, "red"))
     yield f"{render.clean(version.revision)}  {outcome}  ({render.duration(verdict.seconds)})"
     yield from (f"    {render.clean(line)}" for line in verdict.detail.splitlines())
-
-
-def fsck(json: Json = False) -> int:
-    """Check that every stored byte is what was stored.
-
-    Reads every version of every artifact and checks the parts of its value against what was
-    recorded of them. Exits with 2 when something is damaged.
-
-    \b
-    Example:
-      linea fsck
-    """
-    screen = render.screen()
-    with project() as here:
-        problems, count = _problems(here)
-    if json:
-        render.print_json({"versions": count, "problems": problems})
-    elif problems:
-        screen.line(f"{render.plural(count, 'version')}, {render.plural(len(problems), 'problem')}")
-        screen.lines(f"  {render.clean(each['revision'])}: {each['problem']}" for each in problems)
-    else:
-        screen.line(f"{render.plural(count, 'version')}, all as stored")
-    return 2 if problems else 0
-
-
-def _problems(here: Project) -> tuple[list[dict[str, str]], int]:
-    from linea import values
-
-    repository = here.repository
-    problems = []
-    checked: set[tuple[str, str]] = set()
-    count = 0
-    for name in repository.names():
-        try:
-            versions = list(repository.versions(name))
-        except (DamagedStoreError, NoSuchArtifactError) as error:
-            problems.append({"revision": name, "problem": error.message})
-            continue
-        for version in versions:
-            count += 1
-            read = repository.read_part(version)
-            try:
-                repository.code(version)
-                repository.session(version)
-                for part in version.value.parts:
-                    if (part.path, part.digest) in checked:
-                        continue
-                    if values.digest_bytes(bytes(read(part.path))) != part.digest:
-                        raise DamagedStoreError(f"{part.path} is not what was stored")
-                    checked.add((part.path, part.digest))
-            except LineaError as error:
-                problems.append({"revision": version.revision, "problem": error.message})
-    return problems, count

@@ -63,6 +63,15 @@ class Backend(Protocol):
     def lock(self) -> AbstractContextManager[None]:
         """Keep other writers out, or wait for them."""
 
+    def writing(self, *, alone: bool = False) -> AbstractContextManager[bool]:
+        """Be among those that write objects; `alone`, without any other. False: unguarded."""
+
+    def forget(self) -> None:
+        """Look at the files of objects anew: they were moved."""
+
+    def tidy(self) -> None:
+        """Bring many small files of objects together, if there are too many."""
+
     def cached(self, name: str) -> bytes | None:
         """A file of the cache, which can be rebuilt and may be gone at any time."""
 
@@ -136,6 +145,16 @@ class MemoryBackend:
     def lock(self) -> Iterator[None]:
         with self._lock:
             yield
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[bool]:
+        yield True
+
+    def forget(self) -> None:
+        pass
+
+    def tidy(self) -> None:
+        pass
 
     def cached(self, name: str) -> bytes | None:
         return self._cache.get(name)

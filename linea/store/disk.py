@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from linea import jsons
 from linea.errors import DamagedStoreError, StoreError
-from linea.store import lock
+from linea.store import lock, packing
 from linea.store.backend import RefChange
 from linea.store.files import durable, sync_folder, write_all
 from linea.store.folder import check, initialise, looks_like_store, read_settings
@@ -60,6 +60,7 @@ class DiskBackend:
         self._ref_files = RefFolder(path)
         self._opened_git: pygit2.Repository | None = None
         self._alone = False
+        self._tidying = False
 
     @classmethod
     def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
@@ -307,6 +308,29 @@ class DiskBackend:
                 yield
             finally:
                 self._alone = False
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[bool]:
+        if self._tidying:
+            yield True
+            return
+        path = self.path / "linea.writers"
+        with lock.present(path, alone=alone, patience=self._patience) as guarded:
+            self._tidying = alone
+            # From here on no gc takes anything away; before, one may have.
+            self._objects.refresh()
+            try:
+                yield guarded
+            finally:
+                self._tidying = False
+
+    def forget(self) -> None:
+        self._objects.close()
+
+    def tidy(self) -> None:
+        # What was saved is saved: failing to tidy up must not say otherwise.
+        with contextlib.suppress(OSError, StoreError), self.lock():
+            packing.tidy(self.path / "objects", self._objects)
 
     def _write_journal(self, changes: Sequence[RefChange], reason: str) -> None:
         moves = [[change.ref, change.old, change.new] for change in changes]

@@ -443,6 +443,8 @@ class Notes:
     """Commits of the surrounding git repository whose code makes the value."""
     tasks: tuple[str, ...] = ()
     """Keys of pipeline tasks that gave the value."""
+    dropped: datetime | None = None
+    """When a gc let the value go; it can be made again by its slice."""
 
 
 def notes_bytes(notes: Notes) -> bytes:
@@ -464,6 +466,7 @@ def notes_bytes(notes: Notes) -> bytes:
             **({"minimal": _minimal_json(notes.minimal)} if notes.minimal else {}),
             **({"commits": list(notes.commits)} if notes.commits else {}),
             **({"tasks": list(notes.tasks)} if notes.tasks else {}),
+            **({"dropped": notes.dropped.isoformat()} if notes.dropped else {}),
         }
     )
 
@@ -487,6 +490,7 @@ def parse_notes(data: bytes, what: str) -> Notes:
             minimal=_minimal(_maybe(found, "minimal", dict)),
             commits=tuple(_list(found, "commits", str)),
             tasks=tuple(_list(found, "tasks", str)),
+            dropped=_moment(found["dropped"]) if found.get("dropped") else None,
         )
     except (ValueError, TypeError) as error:
         raise DamagedStoreError(f"{what} is damaged: {error}") from error

@@ -59,6 +59,50 @@ def held(path: Path, *, patience: float) -> Iterator[Guard]:
         os.close(file)
 
 
+@contextmanager
+def present(path: Path, *, alone: bool, patience: float) -> Iterator[bool]:
+    """Be among those that write, or be the only one; give whether the file system can tell.
+
+    Many may be among those that write at the same time; who is to be alone waits for them to be
+    done, and they wait for him. StoreError when that takes more than `patience` seconds.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StoreError(
+            f"can't write to the store at {path.parent}: {error.strerror}",
+            hint="it can still be read; to save, get write permission or set LINEA_DIR",
+        ) from error
+    try:
+        if fcntl is None:
+            yield False
+            return
+        mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(file, mode | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _UNSUPPORTED:
+                    yield False
+                    return
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"the store at {path.parent} is being {'written to' if alone else 'tidied'}"
+                        f" for more than {patience:.0f} s",
+                        hint="try again when it is done",
+                    ) from error
+                time.sleep(random.uniform(0.005, 0.03))
+            else:
+                break
+        try:
+            yield True
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+    finally:
+        os.close(file)
+
+
 def _acquire(file: int, path: Path, patience: float) -> Guard:
     if fcntl is None:
         return Guard.NONE

@@ -15,7 +15,7 @@ ObjectId = NewType("ObjectId", str)
 
 NO_OBJECT = ObjectId("0" * 40)
 
-_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
+_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _STORED_FROM = 16 * 1024
 _BLOCK = 0xFFFF  # as large as a stored block can be
 _BLOCKS = 16
@@ -208,6 +208,35 @@ class PackEntry:
     offset: int
 
 
+class PackWriter:
+    """A pack on its way to a file, entry by entry."""
+
+    def __init__(self, file: BinaryIO, count: int) -> None:
+        self.entries: list[PackEntry] = []
+        self._file = file
+        self._sha = hashlib.sha1(usedforsecurity=False)
+        self._offset = 0
+        self._put(struct.pack(">4sII", b"PACK", 2, count))
+
+    def add(self, id: ObjectId, pieces: Iterable[bytes]) -> None:
+        """Write the entry of an object, which is no delta."""
+        start, crc = self._offset, 0
+        for piece in pieces:
+            self._put(piece)
+            crc = zlib.crc32(piece, crc)
+        self.entries.append(PackEntry(id, crc, start))
+
+    def end(self) -> str:
+        """Write the checksum and give it."""
+        self._file.write(self._sha.digest())
+        return self._sha.hexdigest()
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self._sha.update(data)
+        self._offset += len(data)
+
+
 def write_pack(
     file: BinaryIO, objects: Mapping[ObjectId, GitObject]
 ) -> tuple[str, list[PackEntry]]:
@@ -216,26 +245,10 @@ def write_pack(
     Large objects are stored without deflating them: they are parts of values, whose codec has
     compressed them already where that was worth it.
     """
-    sha = hashlib.sha1(usedforsecurity=False)
-    offset = 0
-    entries = []
-
-    def put(data: bytes) -> None:
-        nonlocal offset
-        file.write(data)
-        sha.update(data)
-        offset += len(data)
-
-    put(struct.pack(">4sII", b"PACK", 2, len(objects)))
+    writer = PackWriter(file, len(objects))
     for id, item in objects.items():
-        start, crc = offset, 0
-        for chunk in _entry_bytes(item):
-            put(chunk)
-            crc = zlib.crc32(chunk, crc)
-        entries.append(PackEntry(id, crc, start))
-    checksum = sha.digest()
-    file.write(checksum)
-    return checksum.hex(), entries
+        writer.add(id, entry_bytes(item))
+    return writer.end(), writer.entries
 
 
 def pack_index(entries: Iterable[PackEntry], checksum: str) -> bytes:
@@ -268,7 +281,8 @@ def pack_index(entries: Iterable[PackEntry], checksum: str) -> bytes:
     return data + hashlib.sha1(data, usedforsecurity=False).digest()
 
 
-def _entry_bytes(item: GitObject) -> Iterator[bytes]:
+def entry_bytes(item: GitObject) -> Iterator[bytes]:
+    """An object as an entry of a pack."""
     size = len(item.data)
     head = bytearray([_PACK_TYPES[item.kind] << 4 | size & 15])
     size >>= 4

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from linea.store.backend import CorruptObjectError, MissingObjectError
-from linea.store.objects import GitObject, ObjectId, object_id, parse_loose
+from linea.store.objects import GitObject, ObjectId, entry_bytes, object_id, parse_loose
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFFSET_DELTA, _REF_DELTA = 6, 7
@@ -53,6 +53,25 @@ class ObjectFolder:
             raise MissingObjectError(id[:10])
         raise CorruptObjectError(f"{id[:10]}: {damage}")
 
+    def raw(self, id: ObjectId) -> bytes:
+        """Give an object, checked, as an entry of a pack: as it lies there if it is no delta."""
+        raw, damage = bytes.fromhex(id), None
+        for place in self._places(id, raw):
+            try:
+                found = place.read(raw) if isinstance(place, Pack) else _read_loose(place)
+            except FileNotFoundError:
+                continue
+            except (ValueError, OSError) as error:
+                damage = str(error)
+                continue
+            if object_id(found) == id:
+                entry = place.entry(raw) if isinstance(place, Pack) else None
+                return entry if entry is not None else b"".join(entry_bytes(found))
+            damage = "its bytes have another id"
+        if damage is None:
+            raise MissingObjectError(id[:10])
+        raise CorruptObjectError(f"{id[:10]}: {damage}")
+
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there, without looking at its bytes."""
         return any(
@@ -69,6 +88,14 @@ class ObjectFolder:
             names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
             found |= {prefix[:2] + name for name in names if len(name) == 38}
         return sorted(ObjectId(id) for id in found if id.startswith(prefix))
+
+    def refresh(self) -> None:
+        """Let go of packs whose files are gone: what they held may be gone, too."""
+        self._list_packs()
+        for name, pack in list(self._packs.items()):
+            if not os.path.exists(name):  # noqa: PTH110 - text, as it's faster
+                pack.close()
+                del self._packs[name]
 
     def close(self) -> None:
         """Close the packs; what is read later opens them again."""
@@ -88,9 +115,11 @@ class ObjectFolder:
                 yield self._packs[name]
         for root in self._roots:
             yield f"{root}/{id[:2]}/{id[2:]}"
-        if self._list_packs():
+        # Packs are merged beside us: one that came since holds what another one held.
+        while self._list_packs():
             for name, pack in list(self._packs.items()):
                 if name not in tried and pack.offset(raw) is not None:
+                    tried.add(name)
                     yield pack
 
     def _list_packs(self) -> bool:
@@ -127,6 +156,8 @@ class Pack:
 
     def __init__(self, index: Path) -> None:
         self._index = index.read_bytes()
+        if len(self._index) < 8 + 1024 + 40:
+            raise ValueError("it is cut off")
         magic, version = struct.unpack_from(">4sI", self._index)
         if (magic, version) != (b"\xfftOc", 2):
             raise ValueError("it is no index of a pack")
@@ -162,6 +193,36 @@ class Pack:
                 raise ValueError("its index is damaged")
             found = struct.unpack_from(">Q", self._index, large)[0]
         return found
+
+    @property
+    def count(self) -> int:
+        """How many objects are in the pack."""
+        return int(self._fanout[-1])
+
+    def ids(self) -> list[ObjectId]:
+        """The objects in the pack."""
+        return [ObjectId(self._id(at).hex()) for at in range(self.count)]
+
+    def sizes(self) -> list[tuple[ObjectId, int]]:
+        """The objects in the pack, each with the bytes that it takes there."""
+        places = sorted((self.offset(bytes.fromhex(id)) or 0, id) for id in self.ids())
+        ends = [*(offset for offset, _ in places[1:]), os.fstat(self._file).st_size - 20]
+        return [(id, end - at) for (at, id), end in zip(places, ends, strict=True)]
+
+    def entry(self, id: bytes) -> bytes | None:
+        """The entry of an object as it lies in the pack; None for a delta."""
+        offset = self.offset(id)
+        if offset is None:
+            return None
+        kind, size, at = _size_and_kind(self._bytes(offset, 32))
+        if kind not in _KINDS:
+            return None
+        inflate = zlib.decompressobj()
+        data = self._bytes(offset, at + size + (size >> 10) + 64)
+        inflate.decompress(data[at:])
+        if not inflate.eof:
+            return None
+        return data[: len(data) - len(inflate.unused_data)]
 
     def expand(self, prefix: str) -> list[str]:
         """The objects whose ids begin with `prefix`."""

@@ -6,13 +6,14 @@ import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from linea.errors import (
     DamagedStoreError,
+    DroppedValueError,
     NameNotAllowedError,
     NewerStoreError,
     NoSuchArtifactError,
@@ -33,7 +34,8 @@ from linea.model import (
     Verdict,
     Version,
 )
-from linea.store import chunks, index, layout, notes, operations, parts, refs
+from linea.store import chunks, index, layout, notes, operations, parts, refs, upkeep
+from linea.store import fsck as checking
 from linea.store.backend import (
     Backend,
     CorruptObjectError,
@@ -94,6 +96,14 @@ def _damaged(what: str, error: Exception) -> DamagedStoreError:
     if isinstance(error, MissingObjectError):
         return DamagedStoreError(f"{what}: object {error} is missing", hint=_FSCK)
     return DamagedStoreError(f"{what} is damaged: {error}", hint=_FSCK)
+
+
+def _dropped(what: str) -> DroppedValueError:
+    return DroppedValueError(
+        f"the value of {what} was dropped by linea gc",
+        hint=f"linea undo brings it back within the grace period; its code makes it again:"
+        f" linea checkout --code {what}",
+    )
 
 
 def _changed_since(done: Operation) -> StoreError:
@@ -207,15 +217,19 @@ class Repository:
         """Save `drafts` as the next versions of their artifacts; all become visible together."""
         for draft in drafts:
             self._check(draft)
-        made = [self._made(draft) for draft in drafts]
-        waiting = {id: item for each in made for id, item in each.waiting.items()}
+        # From the first byte on: a gc waits until what is written now is part of a version.
+        with self._backend.writing():
+            made = [self._made(draft) for draft in drafts]
+            waiting = {id: item for each in made for id, item in each.waiting.items()}
 
-        def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
-            batch.objects.update(waiting)
-            return self._saved(batch, made)
+            def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
+                batch.objects.update(waiting)
+                return self._saved(batch, made)
 
-        reason = "save " + ", ".join(draft.name for draft in drafts)
-        return [self._version(id) for id in self._write(save, reason, Doing("save"))]
+            reason = "save " + ", ".join(draft.name for draft in drafts)
+            ids = self._write(save, reason, Doing("save"))
+        self._backend.tidy()
+        return [self._version(id) for id in ids]
 
     def _check(self, draft: Draft) -> None:
         if refs.artifact_name(draft.name) != draft.name:
@@ -240,7 +254,8 @@ class Repository:
         """
         before = self._before(draft.name)
         record = draft.value.record
-        if before is not None and layout.form(before.value) == layout.form(record):
+        unchanged = before is not None and layout.form(before.value) == layout.form(record)
+        if before is not None and unchanged and not self.is_dropped(before):
             sink, known = parts.Sink(self._backend, 0), before.value.parts
             trees = {}
             value = self._tree(before.commit, before.revision).get(layout.VALUE.rstrip("/"))
@@ -328,7 +343,7 @@ class Repository:
 
         What is said to be done by it can be undone.
         """
-        with self._backend.lock():
+        with self._backend.writing(), self._backend.lock():
             for _ in range(_ATTEMPTS):
                 batch = Batch()
                 changes, result = make(batch)
@@ -472,6 +487,104 @@ class Repository:
         id = notes.with_notes(self._backend, batch, tip, new, message=message, time=moment)
         return NotesChange(ref, tip, id, changed)
 
+    # -------------------------------------------------------------------------------- upkeep
+
+    def gc(
+        self,
+        *,
+        grace: timedelta = upkeep.GRACE,
+        policy: upkeep.Policy | None = None,
+        dry_run: bool = False,
+    ) -> upkeep.Report:
+        """Take away what nothing needs, and bring the rest together in few files.
+
+        That are objects that nothing rests on and the values of versions that were deleted, both
+        for longer than `grace`; with a policy, values that it lets go, which `undo` brings back
+        within `grace`. Versions, their code and what is known of their values stay.
+        """
+        if self.path is None:
+            return upkeep.Report(0, 0, None, (), 0, (0, 0))
+        with self._backend.writing(alone=True) as guarded:
+            if not guarded:
+                raise StoreError(
+                    "this file system can't tell whether others write to the store",
+                    hint="copy the store to a local disk, tidy it up there, and copy it back",
+                )
+            return upkeep.gc(
+                self,
+                self._backend,
+                self.path,
+                now=self._clock(),
+                grace=grace,
+                policy=policy,
+                dry_run=dry_run,
+            )
+
+    def fsck(self, digest: Callable[[bytes], str]) -> checking.Report:
+        """Read every byte and say what isn't what was stored; `digest` is that of parts."""
+        return checking.check(self, self._backend, digest)
+
+    def repair(self, report: checking.Report, sources: Sequence[Path]) -> checking.Repaired:
+        """Get what is damaged from other stores of the same artifacts, and put damage aside."""
+        with self._backend.writing(alone=True), self._backend.lock():
+            return checking.repair(self._backend, report, sources)
+
+    def fresh(self, commit: str) -> Version:
+        """The version of a commit, read from its objects and from no cache."""
+        entry = layout.entry(commit, self._commit(commit, f"commit {commit[:10]}"))
+        tree = _parsed_tree(self._read(entry.tree, entry.revision).data, entry.revision)
+        return self._of_tree(entry, tree)
+
+    def deleted_before(self, moment: datetime | None) -> list[Version]:
+        """The versions that were deleted before then, as far as that is known."""
+        found = []
+        with _damage_named("the list of deleted versions"):
+            hidden = list(notes.noted(self._backend, self._backend.ref(refs.HIDDEN)))
+        for commit, blob in hidden:
+            said = layout.loads(self._blob(blob, "a note"), "a note").get("deleted", "")
+            if moment is None or (said and datetime.fromisoformat(said) < moment):
+                found.append(self._version(CommitId(commit)))
+        times = upkeep.deletion_times(self.path) if self.path is not None else {}
+        for ref, id in self._backend.refs(refs.DELETED).items():
+            when = times.get(ref)
+            if moment is None or (when is not None and when < moment):
+                name = refs.decode(ref.removeprefix(refs.DELETED))
+                found += [self.loaded(entry) for entry in self._chain(id, name)]
+        return found
+
+    def note_dropped(self, versions: Sequence[Version], when: datetime, trash: str | None) -> None:
+        """Keep that these versions' values went on purpose; `trash` is where they are held."""
+
+        def write(batch: Batch) -> tuple[list[RefChange], None]:
+            new: dict[ObjectId, bytes | None] = {}
+            for version in versions:
+                known = replace(self._notes(version), dropped=when)
+                new[ObjectId(version.commit)] = layout.notes_bytes(known)
+            return [self._noted(batch, refs.NOTES, new, "Drop values")], None
+
+        names = ", ".join(version.revision for version in versions[:3])
+        more = f" and {len(versions) - 3} more" if len(versions) > 3 else ""
+        doing = Doing("gc", trash=trash) if trash else None
+        self._write(write, f"drop the values of {names}{more}", doing)
+
+    def is_dropped(self, version: Version) -> bool:
+        """Whether the version's value was dropped by a gc."""
+        return self._notes(version).dropped is not None
+
+    def dropped(self) -> frozenset[str]:
+        """The commits of the versions whose values were dropped by a gc."""
+        with _damage_named("the notes"):
+            noted = list(notes.noted(self._backend, self._backend.ref(refs.NOTES)))
+        return frozenset(
+            commit
+            for commit, blob in noted
+            if layout.parse_notes(self._blob(blob, "a note"), "a note").dropped is not None
+        )
+
+    def roots(self) -> Iterator[ObjectId]:
+        """What all refs point to."""
+        return iter(self._backend.refs("refs/").values())
+
     # ------------------------------------------------------------------------------- finding
 
     def names(self) -> list[ArtifactName]:
@@ -601,7 +714,14 @@ class Repository:
         root = self._commit(version.commit, what).tree
 
         def read(id: ObjectId, *, checked: bool = True) -> bytes:
-            return self._blob(id, f"the value of {what}", checked=checked)
+            try:
+                return self._backend.read(id, checked=checked).data
+            except CorruptObjectError as error:
+                raise _damaged(f"the value of {what}", error) from error
+            except MissingObjectError as error:
+                if self.is_dropped(version):
+                    raise _dropped(what) from error
+                raise _damaged(f"the value of {what}", error) from error
 
         return parts.ValueTree(root, read, what)
 
@@ -944,8 +1064,10 @@ class Repository:
 
     def loaded(self, listed: Entry) -> Version:
         """The version of an entry."""
-        what = f"{listed.name}@v{listed.number}"
-        tree = self._tree(listed.commit, what)
+        return self._of_tree(listed, self._tree(listed.commit, listed.revision))
+
+    def _of_tree(self, listed: Entry, tree: Mapping[str, TreeEntry]) -> Version:
+        what = listed.revision
         found = layout.loads(
             self._listed_file(tree, layout.MANIFEST, what), f"the manifest of {what}"
         )

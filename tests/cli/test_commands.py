@@ -505,6 +505,23 @@ def test_fsck(shell: Shell, houses: History, monkeypatch: pytest.MonkeyPatch) ->
     assert "5 versions, 1 problem\n  model@v1: " in found.out
 
 
+def test_gc(shell: Shell, houses: History) -> None:
+    """gc says what it would do, does it, and how to take it back; undo does."""
+    assert shell("gc").err == "Freed 0 B.\n"
+    would = parsed(shell, "gc", "--drop-values", "--unproven", "--dry-run")
+    assert [each["revision"] for each in would["dropped"]] == ["clean@v1", "model@v1"]
+    found = shell("gc", "--drop-values", "--unproven")
+    assert "Dropped 2 values." in found.err
+    assert "Undo: linea undo" in found.err
+    assert shell("fsck").out == "5 versions, all as stored\n"
+    refused = shell("checkout", "clean@v1", "--value")
+    assert refused.err.startswith("Error: the value of clean@v1 was dropped")
+    assert shell("undo").err.startswith("Undone: drop the values of clean@v1")
+    assert shell("checkout", "clean@v1", "--value").status == 0
+    assert shell("gc", "--keep-last", "3").status == 2
+    assert shell("gc", "--grace", "soon").status == 2
+
+
 # ---------------------------------------------------------------------------------- beginning
 
 

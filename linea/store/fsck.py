@@ -1,0 +1,347 @@
+"""Every byte of a store held against what it stands for, and what is damaged told by artifact."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linea.errors import LineaError, NoStoreError
+from linea.model import Version
+from linea.store import layout, packing, refs
+from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
+from linea.store.objects import (
+    GitObject,
+    ObjectId,
+    object_id,
+    parse_commit,
+    parse_loose,
+    parse_tree,
+)
+from linea.store.packs import ObjectFolder, Pack
+
+if TYPE_CHECKING:
+    from linea.store.repository import Repository
+
+Digest = Callable[[bytes], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a store that isn't what it should be."""
+
+    what: str
+    """For people: what is damaged, and how."""
+    hits: tuple[str, ...] = ()
+    """The revisions, or else the names, that it keeps from being read whole."""
+    objects: tuple[ObjectId, ...] = ()
+    """The objects that are missing or have other bytes."""
+    pack: str | None = None
+    """The index of the pack that is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found."""
+
+    versions: int
+    problems: tuple[Problem, ...]
+
+
+def check(repository: Repository, backend: Backend, digest: Digest) -> Report:
+    """Read everything, and hold it against ids, manifests and digests (`digest` of bytes)."""
+    files = list(_file_problems(backend.path)) if backend.path is not None else []
+    versions, problems = 0, list[Problem]()
+    dropped = _dropped(repository)
+    hit: dict[ObjectId, list[str]] = {}
+    looked: dict[ObjectId, tuple[ObjectId, ...]] = {}
+    for name, tip in _histories(backend):
+        id: str | None = tip
+        while id is not None:
+            found = _version(repository, id, name)
+            if isinstance(found, str):
+                problems.append(Problem(found, (name,)))
+                break
+            versions += 1
+            broken = _broken(backend, ObjectId(id), looked, id in dropped)
+            for each in broken:
+                hit.setdefault(each, []).append(found.revision)
+            if not broken and id not in dropped:
+                problems += _value_problems(repository, found, digest)
+            id = found.previous
+    problems += [
+        Problem(f"object {id[:10]} is {_state(backend, id)}", tuple(hits), (id,))
+        for id, hits in hit.items()
+    ]
+    problems += _ref_problems(repository, backend, looked)
+    return Report(versions, (*files, *problems))
+
+
+def _histories(backend: Backend) -> Iterator[tuple[str, ObjectId]]:
+    """Every artifact's newest commit, deleted ones included."""
+    for prefix in (refs.ARTIFACTS, refs.DELETED):
+        for ref, id in sorted(backend.refs(prefix).items()):
+            with contextlib.suppress(LineaError):
+                yield refs.decode(ref.removeprefix(prefix)), id
+
+
+def _version(repository: Repository, commit: str, name: str) -> Version | str:
+    """The version of a commit, or what is wrong with it."""
+    try:
+        version = repository.fresh(commit)
+    except LineaError as error:
+        return error.message
+    if version.name != name:
+        return f"commit {commit[:10]} in the history of {name} is a version of {version.name}"
+    return version
+
+
+def _broken(
+    backend: Backend, commit: ObjectId, looked: dict[ObjectId, tuple[ObjectId, ...]], dropped: bool
+) -> tuple[ObjectId, ...]:
+    """The objects of a version that can't be read; of a dropped value they may be missing."""
+    found: list[ObjectId] = []
+    said = parse_commit(backend.read(commit).data)
+    for name, entry in parse_tree(backend.read(said.tree).data).items():
+        broken = _broken_below(backend, entry.id, entry.is_tree, looked)
+        if dropped and name == layout.VALUE.rstrip("/"):
+            broken = tuple(each for each in broken if backend.has(each))
+        found += broken
+    return tuple(dict.fromkeys(found))
+
+
+def _broken_below(
+    backend: Backend, id: ObjectId, is_tree: bool, looked: dict[ObjectId, tuple[ObjectId, ...]]
+) -> tuple[ObjectId, ...]:
+    if id in looked:
+        return looked[id]
+    found: tuple[ObjectId, ...] = ()
+    try:
+        item = backend.read(id)
+        if is_tree:
+            entries = parse_tree(item.data).values()
+            found = tuple(
+                broken
+                for each in entries
+                for broken in _broken_below(backend, each.id, each.is_tree, looked)
+            )
+    except (MissingObjectError, CorruptObjectError, ValueError):
+        found = (id,)
+    looked[id] = found
+    return found
+
+
+def _state(backend: Backend, id: ObjectId) -> str:
+    try:
+        backend.read(id)
+    except MissingObjectError:
+        return "missing"
+    except CorruptObjectError as error:
+        return f"damaged ({error})"
+    return "no tree"
+
+
+def _value_problems(repository: Repository, version: Version, digest: Digest) -> Iterator[Problem]:
+    """Parts of a value that aren't what the manifest says of them."""
+    read = repository.read_part(version)
+    for part in version.value.parts:
+        try:
+            data = bytes(read(part.path))
+        except LineaError as error:
+            yield Problem(error.message, (version.revision,))
+            continue
+        if digest(data) != part.digest:
+            yield Problem(f"{part.path} is not what was stored", (version.revision,))
+
+
+def _dropped(repository: Repository) -> frozenset[str]:
+    try:
+        return repository.dropped()
+    except LineaError:
+        return frozenset()  # the notes are damaged, of which `_ref_problems` tells
+
+
+def _ref_problems(
+    repository: Repository, backend: Backend, looked: dict[ObjectId, tuple[ObjectId, ...]]
+) -> Iterator[Problem]:
+    """What is wrong with refs, and with what those rest on that are no artifacts'."""
+    for ref, id in sorted(backend.refs("refs/").items()):
+        if ref.startswith((refs.ARTIFACTS, refs.DELETED)):
+            continue
+        broken = _broken_history(backend, id, looked)
+        if broken:
+            which = ", ".join(each[:10] for each in broken[:3])
+            yield Problem(f"the ref {ref} rests on {which}, which can't be read", (), broken)
+    try:
+        repository.all_tags()
+        repository.deleted_before(None)
+        repository.dropped()
+    except LineaError as error:
+        yield Problem(error.message)
+
+
+def _broken_history(
+    backend: Backend, tip: ObjectId, looked: dict[ObjectId, tuple[ObjectId, ...]]
+) -> tuple[ObjectId, ...]:
+    """The objects that can't be read of a commit and those before it, versions left out."""
+    found: dict[ObjectId, None] = {}
+    commits, seen = [tip], set[ObjectId]()
+    while commits:
+        id = commits.pop()
+        if id in seen:
+            continue
+        seen.add(id)
+        try:
+            said = parse_commit(backend.read(id).data)
+        except (MissingObjectError, CorruptObjectError, ValueError):
+            found[id] = None
+            continue
+        if "\nLinea-Version: " in said.message:
+            continue
+        commits += said.parents
+        found.update(dict.fromkeys(_broken_below(backend, said.tree, True, looked)))
+    return tuple(found)
+
+
+def _file_problems(path: Path) -> Iterator[Problem]:
+    """Packs and loose files whose bytes aren't what they were written as."""
+    folder = path / "objects"
+    for id in packing.loose_ids(folder):
+        try:
+            raw = (folder / id[:2] / id[2:]).read_bytes()
+            if object_id(parse_loose(raw)) == id:
+                continue
+            how = "its bytes have another id"
+        except (OSError, ValueError) as error:
+            how = str(error)
+        yield Problem(f"the file of object {id[:10]} is damaged: {how}", (), (id,))
+    for data in sorted((folder / "pack").glob("pack-*.pack")):
+        index = data.with_suffix(".idx")
+        if index.exists():
+            yield from _pack_problems(index)
+    for index in sorted((folder / "pack").glob("pack-*.idx")):
+        if not index.with_suffix(".pack").exists():
+            yield Problem(f"{index.name} has no pack beside it", pack=str(index))
+
+
+def _pack_problems(index: Path) -> Iterator[Problem]:
+    name = index.with_suffix(".pack").name
+    try:
+        pack = Pack(index)
+    except (OSError, ValueError, ArithmeticError) as error:
+        yield Problem(f"{index.name} is damaged: {error}", pack=str(index))
+        return
+    try:
+        broken = []
+        for id in pack.ids():
+            try:
+                whole = object_id(pack.read(bytes.fromhex(id))) == id
+            except (ValueError, OSError):
+                whole = False
+            if not whole:
+                broken.append(id)
+        if broken:
+            what = f"{name} is damaged in {len(broken)} of {pack.count} objects"
+            yield Problem(what, (), tuple(broken), pack=str(index))
+        elif not _sums_fit(index):
+            yield Problem(f"{name} or its index has another checksum than it says", pack=str(index))
+    finally:
+        pack.close()
+
+
+def _sums_fit(index: Path) -> bool:
+    """Whether the checksums at the ends of a pack and of its index are theirs."""
+    data = index.read_bytes()
+    if hashlib.sha1(data[:-20], usedforsecurity=False).digest() != data[-20:]:
+        return False
+    sha = hashlib.sha1(usedforsecurity=False)
+    path = index.with_suffix(".pack")
+    left = path.stat().st_size - 20
+    with path.open("rb") as file:
+        while left > 0:
+            piece = file.read(min(left, 1 << 20))
+            if not piece:
+                return False
+            sha.update(piece)
+            left -= len(piece)
+        end = file.read()
+    return sha.digest() == end == data[-40:-20]
+
+
+# -------------------------------------------------------------------------------------- repair
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What a repair could do."""
+
+    objects: int
+    """Objects that are whole again."""
+    missing: tuple[ObjectId, ...]
+    """Those that no source has."""
+
+
+def repair(backend: Backend, report: Report, sources: Iterable[Path]) -> Repaired:
+    """Fetch damaged and missing objects from other stores, and put damaged packs aside.
+
+    Nothing that can still be read is lost: it is written anew before a file is put aside, into
+    `damaged/` of the store.
+    """
+    assert backend.path is not None
+    folder = backend.path / "objects"
+    wanted = {id for problem in report.problems for id in problem.objects}
+    packs = {Path(problem.pack) for problem in report.problems if problem.pack}
+    places = [ObjectFolder(each) for each in (folder, *map(_objects_of, sources))]
+    whole: dict[ObjectId, GitObject] = {
+        id: found for id in wanted if (found := _whole(places, id)) is not None
+    }
+    aside = backend.path / "damaged"
+    for index in packs:
+        whole.update(_salvaged(places, index))
+    for id in wanted:
+        loose = folder / id[:2] / id[2:]
+        if loose.exists() and id in whole:
+            _put_aside(loose, aside)
+    for index in packs:
+        for path in (index, index.with_suffix(".pack")):
+            if path.exists():
+                _put_aside(path, aside)
+    backend.forget()
+    backend.write(whole)
+    return Repaired(len(wanted & whole.keys()), tuple(sorted(wanted - whole.keys())))
+
+
+def _objects_of(store: Path) -> Path:
+    """The folder of objects of a store, or of a project or repository that has one."""
+    for folder in (store / "objects", store / ".linea/objects", store / ".git/objects"):
+        if folder.is_dir():
+            return folder
+    raise NoStoreError(f"there is no store at {store}", hint="name a folder that holds one")
+
+
+def _whole(places: Iterable[ObjectFolder], id: ObjectId) -> GitObject | None:
+    for place in places:
+        with contextlib.suppress(MissingObjectError, CorruptObjectError):
+            return place.read(id)
+    return None
+
+
+def _salvaged(places: Iterable[ObjectFolder], index: Path) -> Mapping[ObjectId, GitObject]:
+    """What can be read of a damaged pack, here or elsewhere."""
+    try:
+        pack = Pack(index)
+    except (OSError, ValueError, ArithmeticError):
+        return {}
+    try:
+        return {id: found for id in pack.ids() if (found := _whole(places, id)) is not None}
+    finally:
+        pack.close()
+
+
+def _put_aside(path: Path, aside: Path) -> None:
+    aside.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):
+        path.rename(aside / path.name)

@@ -1,0 +1,152 @@
+"""Many packs and loose files into one pack, beside those who read and write.
+
+What is in a pack stays readable all the time: the new pack is in place before an old one goes, and
+who had an old one open can read on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from linea.store.backend import CorruptObjectError, MissingObjectError
+from linea.store.files import durable, sync_folder, write_all
+from linea.store.objects import ObjectId, PackWriter, pack_index
+from linea.store.packs import ObjectFolder, Pack
+
+MANY_PACKS = 50
+MANY_LOOSE = 6_000
+MERGED_AT_ONCE = 256 << 20
+"""A save that tidies up copies at most so many bytes."""
+
+_BESIDE = (".idx", ".pack", ".rev", ".bitmap", ".promisor", ".keep", ".mtimes")
+
+
+def tidy(folder: Path, objects: ObjectFolder) -> bool:
+    """Merge small packs or loose files where there are too many; give whether there were.
+
+    To be called under the store's lock.
+    """
+    packs = list((folder / "pack").glob("pack-*.idx"))
+    if len(packs) > MANY_PACKS:
+        merge_packs(folder, objects, list(_smallest(packs)))
+        return True
+    # As git does: ids are spread evenly, so one folder tells of all.
+    sample = folder / "17"
+    if sample.is_dir() and len(list(sample.iterdir())) * 256 > MANY_LOOSE:
+        pack_loose(folder, objects, list(loose_ids(folder)))
+        return True
+    return False
+
+
+def _smallest(packs: Sequence[Path]) -> Iterator[Path]:
+    sized = []
+    for path in packs:
+        with contextlib.suppress(OSError):
+            sized.append((path.with_suffix(".pack").stat().st_size, path))
+    total = 0
+    for size, path in sorted(sized):
+        total += size
+        if total > MERGED_AT_ONCE:
+            return
+        if not path.with_suffix(".keep").exists():
+            yield path
+
+
+def merge_packs(folder: Path, objects: ObjectFolder, indexes: Sequence[Path]) -> Path | None:
+    """Put all that these packs hold into one, in their place; None where one is damaged."""
+    ids: dict[ObjectId, None] = {}
+    for path in indexes:
+        try:
+            pack = Pack(path)
+        except (OSError, ValueError):
+            return None
+        ids.update(dict.fromkeys(pack.ids()))
+        pack.close()
+    try:
+        made = write_merged(folder, objects, list(ids))
+    except (MissingObjectError, CorruptObjectError):
+        return None  # a copy must not make damage look whole: `fsck` has to see it
+    for path in indexes:
+        if path != made:
+            remove_pack(path)
+    return made
+
+
+def pack_loose(folder: Path, objects: ObjectFolder, ids: Sequence[ObjectId]) -> None:
+    """Put loose files into a pack; those that are damaged stay."""
+    whole = []
+    for id in ids:
+        with contextlib.suppress(MissingObjectError, CorruptObjectError):
+            objects.raw(id)
+            whole.append(id)
+    if whole:
+        write_merged(folder, objects, whole)
+        for id in whole:
+            (folder / id[:2] / id[2:]).unlink(missing_ok=True)
+
+
+def loose_ids(folder: Path) -> Iterator[ObjectId]:
+    """The objects in files of their own."""
+    for each in folder.iterdir():
+        if len(each.name) == 2 and each.is_dir():
+            for path in each.iterdir():
+                if len(path.name) == 38:
+                    yield ObjectId(each.name + path.name)
+
+
+def write_merged(
+    folder: Path, objects: ObjectFolder, ids: Sequence[ObjectId], *, into: Path | None = None
+) -> Path:
+    """Write a pack of these objects, as they are in the store, each checked; give its index."""
+    target = into or folder / "pack"
+    target.mkdir(parents=True, exist_ok=True)
+    file, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
+    temporary = Path(name)
+    try:
+        with os.fdopen(file, "wb") as out:
+            writer = PackWriter(out, len(ids))
+            for id in ids:
+                writer.add(id, [objects.raw(id)])
+            checksum = writer.end()
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.chmod(0o444)
+        final = target / f"pack-{checksum}.pack"
+        temporary.rename(final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    index = final.with_suffix(".idx")
+    with durable(index, prefix="tmp_idx_") as out_index:
+        write_all(out_index, pack_index(writer.entries, checksum))
+    sync_folder(target)
+    return index
+
+
+def remove_pack(index: Path) -> None:
+    """Remove a pack, its index first: git takes a pack into account by its index."""
+    with contextlib.suppress(OSError):
+        # It names packs; git makes it anew.
+        (index.parent / "multi-pack-index").unlink(missing_ok=True)
+    for suffix in _BESIDE:
+        index.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def stored_sizes(folder: Path) -> Iterable[tuple[ObjectId, Path, int]]:
+    """Each object with the index of its pack, or its loose file, and the bytes it takes there."""
+    for id in loose_ids(folder):
+        path = folder / id[:2] / id[2:]
+        with contextlib.suppress(OSError):
+            yield id, path, path.stat().st_size
+    for index in (folder / "pack").glob("pack-*.idx"):
+        try:
+            pack = Pack(index)
+        except (OSError, ValueError):
+            continue
+        for id, size in pack.sizes():
+            yield id, index, size
+        pack.close()
