@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linea.errors import NoStoreError, SliceError
-from linea.model import CommitId, Digest, Environment, InputFile, Parent, Version
+from linea.model import CommitId, Version
+from linea.places import STORE, find_store, now
+from linea.replay import handle
 
 if TYPE_CHECKING:
     from linea.answers import Blame, ColumnBlame, Difference, Log, Standing
@@ -49,7 +50,7 @@ def save(
         encoded = recording.encode(obj)
         draft = recording.draft(
             obj, checked, encoded, frame, message=message,
-            tags=(tags,) if isinstance(tags, str) else tags, now=_now(),
+            tags=(tags,) if isinstance(tags, str) else tags, now=now(),
         )  # fmt: skip
         path = _store_to_write(frame)
         with _opened(path, create=True) as repository:
@@ -67,13 +68,6 @@ def _aside(session: Any) -> Iterator[None]:
         return
     with session.aside():
         yield
-
-
-def _now() -> datetime:
-    import os
-
-    frozen = os.environ.get("LINEA_NOW")
-    return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
 
 
 def slice(name: str) -> str:
@@ -107,117 +101,13 @@ def resume() -> None:
 # ----------------------------------------------------------------------------------- reading
 
 
-class Artifact:
+class Artifact(handle.Artifact):
     """A stored version of an artifact, as `save` and `get` give it."""
 
-    def __init__(self, version: Version, store: Path) -> None:
-        self._version = version
-        self._store = store
+    def _beside(self) -> AbstractContextManager[None]:
+        from linea import watching
 
-    @property
-    def name(self) -> str:
-        return self._version.name
-
-    @property
-    def version(self) -> int:
-        """The version's number; the first is 1."""
-        return self._version.number
-
-    @property
-    def commit(self) -> CommitId:
-        return self._version.commit
-
-    @property
-    def digest(self) -> Digest:
-        return self._version.digest
-
-    @property
-    def created(self) -> datetime:
-        return self._version.created
-
-    @property
-    def author(self) -> str:
-        return self._version.author
-
-    @property
-    def message(self) -> str | None:
-        return self._version.message
-
-    @property
-    def parents(self) -> tuple[Parent, ...]:
-        """The versions of other artifacts that this one was made from."""
-        return self._version.parents
-
-    @property
-    def inputs(self) -> tuple[InputFile, ...]:
-        """The files that were read on the way to it."""
-        return self._version.inputs
-
-    @property
-    def environment(self) -> Environment:
-        return self._version.environment
-
-    def get_code(self) -> str:
-        """The slice: the part of the executed code that rebuilds the value, in the order it ran."""
-        with _opened(self._store) as repository:
-            return repository.code(self._version)
-
-    def get_session_code(self) -> str:
-        """The whole session's source."""
-        with _opened(self._store) as repository:
-            return repository.session(self._version)
-
-    def get_value(
-        self, *, columns: Sequence[Any] | None = None, rows: builtins.slice | None = None
-    ) -> Any:
-        """The value itself. DamagedStoreError when the bytes aren't those that were stored.
-
-        `columns` are some of a table's, by their labels, and `rows` a `slice` of a table's or an
-        array's: only what holds them is read from the store.
-        """
-        from linea import values, watching
-
-        with _aside(watching.current()), _opened(self._store) as repository:
-            read = repository.read_part(self._version)
-            return values.decode(self._version.value, read, columns=columns, rows=rows)
-
-    def execute(self) -> Any:
-        """Run the slice in a fresh process and give the value that comes out."""
-        from linea.replay.run import run_version
-
-        with _opened(self._store) as repository:
-            return run_version(repository, self._version, self._store.parent)
-
-    def visualize(self) -> str:
-        """The lineage of this version as text."""
-        from linea.history import drawing, graph
-
-        with _opened(self._store) as repository:
-            return drawing.mermaid(graph.lineage(repository, [self._version]))
-
-    def __repr__(self) -> str:
-        what = self._version.value.summary.get("text", self._version.value.type)
-        return f"<Artifact {self._version.revision}: {what}>"
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        version = self._version
-        rows = {
-            "value": version.value.summary.get("text", version.value.type),
-            "made": f"{version.created:%Y-%m-%d %H:%M} by {version.author}",
-            "from": ", ".join([*(f"{p.name}@v{p.number}" for p in version.parents), *(i.path for i in version.inputs)]),
-            "commit": version.commit[:10],
-        }  # fmt: skip
-        body = "".join(
-            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{escape(str(v))}</td></tr>"
-            for k, v in rows.items()
-            if v
-        )
-        return (
-            f"<div><b>{escape(version.revision)}</b><table>{body}</table>"
-            f"<pre>{escape(self.get_code())}</pre></div>"
-        )
+        return _aside(watching.current())
 
 
 def get(revision: str, version: int | None = None) -> Artifact:
@@ -233,7 +123,7 @@ def get(revision: str, version: int | None = None) -> Artifact:
     with _aside(session):
         path = _store(sys._getframe(1))
         with _opened(path) as repository:
-            found = resolve(repository, str(revision), version, now=_now())
+            found = resolve(repository, str(revision), version, now=now())
         if session is not None:
             session.note_artifact(found)
     return Artifact(found, path)
@@ -267,7 +157,7 @@ class ArtifactStore:
         with _opened(self._path) as repository:
             from linea.history.revision import resolve
 
-            return Artifact(resolve(repository, revision, now=_now()), self._path)
+            return Artifact(resolve(repository, revision, now=now()), self._path)
 
     def __repr__(self) -> str:
         lines = [f"{a.name}:v{a.version} created on {a.created:%Y-%m-%d %H:%M}" for a in self]
@@ -290,7 +180,7 @@ def delete(name: str, version: int | str | None = None) -> None:
         if version in (None, "all"):
             repository.delete(name)
             return
-        found = resolve(repository, name, None if version == "latest" else int(version), now=_now())
+        found = resolve(repository, name, None if version == "latest" else int(version), now=now())
         repository.delete(found.name, found.number)
 
 
@@ -313,7 +203,7 @@ def log(
 
     path = _store(sys._getframe(1))
     with _opened(path) as repository:
-        start = resolve(repository, name, now=_now()) if name else None
+        start = resolve(repository, name, now=now()) if name else None
         found = history.log(
             repository, start.name if start else None, limit=limit, since=_moment(since),
             until=_moment(until), author=author, start=start,
@@ -326,8 +216,8 @@ def _moment(text: str | None) -> datetime | None:
 
     if text is None:
         return None
-    found = parse_time(text, _now())
-    return found if found.tzinfo else found.replace(tzinfo=_now().tzinfo)
+    found = parse_time(text, now())
+    return found if found.tzinfo else found.replace(tzinfo=now().tzinfo)
 
 
 def _loader(path: Path, commit: CommitId) -> Callable[[], Version]:
@@ -351,7 +241,7 @@ def blame(revision: str, *, columns: bool = False) -> Blame | ColumnBlame:
     from linea.history.revision import resolve
 
     with _opened(_store(sys._getframe(1))) as repository:
-        found = resolve(repository, revision, now=_now())
+        found = resolve(repository, revision, now=now())
         if columns:
             return ColumnBlame(history.blame_columns(repository, found))
         return Blame(history.blame(repository, found))
@@ -383,9 +273,9 @@ def diff(
     path = _store(sys._getframe(1))
     keys, choice = _names(key), Choice(_names(columns), where)
     with _opened(path) as repository:
-        old = resolve(repository, a, now=_now())
+        old = resolve(repository, a, now=now())
         new = (
-            resolve(repository, completed(b, old.name), now=_now())
+            resolve(repository, completed(b, old.name), now=now())
             if b
             else repository.tip(old.name)
         )
@@ -447,7 +337,7 @@ def checkout(revision: str, to: str | Path | None = None, *, force: bool = False
 
     session = watching.current()
     with _aside(session), _opened(_store(sys._getframe(1))) as repository:
-        found = resolve(repository, revision, now=_now())
+        found = resolve(repository, revision, now=now())
         if to is not None:
             return replay.checkout(repository, found, Path(to), force=force)
         if session is not None:
@@ -462,7 +352,7 @@ def verify(revision: str, *, timeout: float | None = None) -> Verdict:
 
     path = _store(sys._getframe(1))
     with _opened(path) as repository:
-        found = resolve(repository, revision, now=_now())
+        found = resolve(repository, revision, now=now())
         return replay.verify(repository, found, path.parent, timeout=timeout)
 
 
@@ -487,9 +377,8 @@ def _folder_of(frame: Any) -> Path:
 
 
 def _store(frame: Any) -> Path:
-    from linea import watching
 
-    found = watching.find_store(Path.cwd()) or watching.find_store(_folder_of(frame))
+    found = find_store(Path.cwd()) or find_store(_folder_of(frame))
     if found is None:
         raise NoStoreError(
             f"there is no .linea store in {Path.cwd()} or above",
@@ -500,10 +389,9 @@ def _store(frame: Any) -> Path:
 
 def _store_to_write(frame: Any) -> Path:
     """The store to save to; where there is none, one is made beside the code."""
-    from linea import watching
 
-    found = watching.find_store(_folder_of(frame)) or watching.find_store(Path.cwd())
-    return found if found is not None else _folder_of(frame) / watching.STORE
+    found = find_store(_folder_of(frame)) or find_store(Path.cwd())
+    return found if found is not None else _folder_of(frame) / STORE
 
 
 @contextmanager
@@ -601,10 +489,9 @@ def save_variable(session: Any, name: str) -> Artifact:
     from linea.store.refs import artifact_name
 
     encoded = recording.encode_value(session.namespace[name])
-    draft = recording.draft_of_variable(session, name, artifact_name(name), encoded, now=_now())
-    from linea import watching
+    draft = recording.draft_of_variable(session, name, artifact_name(name), encoded, now=now())
 
-    path = watching.find_store(session.root) or session.root / watching.STORE
+    path = find_store(session.root) or session.root / STORE
     with _opened(path, create=True) as repository:
         (version,) = repository.commit([draft])
     return Artifact(version, path)

@@ -11,6 +11,7 @@ from linea import api
 from linea.errors import NoSuchArtifactError, PipelineError
 from linea.model import Version
 from linea.pipeline.plan import imported
+from linea.places import now
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -109,11 +110,11 @@ def versions(repository: Repository, artifacts: Any) -> list[Version]:
     found = []
     for item in artifacts:
         if isinstance(item, tuple):
-            found.append(resolve(repository, item[0], item[1], now=api._now()))
+            found.append(resolve(repository, item[0], item[1], now=now()))
         elif isinstance(item, api.Artifact):
             found.append(item._version)
         else:
-            found.append(resolve(repository, str(item), now=api._now()))
+            found.append(resolve(repository, str(item), now=now()))
     return found
 
 
@@ -220,7 +221,7 @@ class Pipeline:
                 run.Surroundings(
                     self._store.parent,
                     recording.author(),
-                    api._now,
+                    now,
                     origins.environment(names | imported(plan.module), [plan.module]),
                 ),
                 parameters=parameters,
@@ -319,12 +320,10 @@ def stored(repository: Repository, defined: Definition) -> str:
 
     name = artifact_name(definition.PREFIX + defined.name)
     encoded = values.encode(definition.as_data(defined))
-    known = definition.find(repository, defined.name, api._now())
+    known = definition.find(repository, defined.name, now())
     if known is not None and known.digest == encoded.record.digest:
         return known.revision
-    draft = definition.draft(
-        repository, defined, encoded, name=name, author=author(), now=api._now()
-    )
+    draft = definition.draft(repository, defined, encoded, name=name, author=author(), now=now())
     (version,) = repository.commit([draft])
     return version.revision
 
@@ -370,7 +369,7 @@ def get_pipeline(name: str, version: int | None = None) -> Pipeline:
     path = api._store(sys._getframe(1))
     with api._opened(path) as repository:
         try:
-            found = resolve(repository, definition.PREFIX + name, version, now=api._now())
+            found = resolve(repository, definition.PREFIX + name, version, now=now())
         except NoSuchArtifactError:
             known = [each.name for each in pipelines(repository)]
             raise PipelineError(

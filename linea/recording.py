@@ -36,6 +36,7 @@ from linea.model import (
     Version,
 )
 from linea.outside import Outside
+from linea.places import find_store
 
 T = TypeVar("T")
 
@@ -220,7 +221,7 @@ def user_modules(session: Session, steps: Sequence[Step], code: str) -> list[Fil
 
 def setting(key: str, root: Path) -> str | None:
     """A setting of the project's store; None where there is none yet."""
-    path = watching.find_store(root)
+    path = find_store(root)
     if path is None or not path.exists():
         return None
     from linea.store.repository import Repository

@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
 from linea.capture.script import is_own, main_module, run_statements, run_unwatched, strip_traceback
 from linea.capture.session import Session
+from linea.places import STORE as STORE
+from linea.places import find_store as find_store
 
-STORE = ".linea"
 FAULTS = "debug.log"
 """In the store: what failed inside linea."""
 MOST_FAULTS = 1_000_000
@@ -118,15 +119,6 @@ def _write_faults() -> None:
         mode = "a" if path.exists() and path.stat().st_size < MOST_FAULTS else "w"
         with path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(faults)
-
-
-def find_store(start: Path) -> Path | None:
-    """The store that `LINEA_DIR` names, or the nearest `.linea` folder from `start` upward."""
-    named = os.environ.get("LINEA_DIR")
-    if named:
-        return Path(named).expanduser().resolve()
-    start = start.resolve()
-    return next((p / STORE for p in (start, *start.parents) if (p / STORE).is_dir()), None)
 
 
 def project_folder(start: Path) -> Path:

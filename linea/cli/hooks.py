@@ -10,7 +10,7 @@ from typing import Annotated
 
 from linea.cli import hook_files, render
 from linea.cli.parameters import Argument, Option
-from linea.cli.surroundings import Project, find_store, open_project
+from linea.cli.surroundings import Project, open_project, store_here
 from linea.errors import LineaError
 from linea.model import Version
 
@@ -47,7 +47,7 @@ def install(notebooks: Notebooks = False, ipython: IPython = False, json: Json =
       linea hooks install
     """
     try:
-        store = find_store(Path.cwd(), None)
+        store = store_here()
     except LineaError:
         store = Path.cwd() / ".linea"
     said = hook_files.install(store)
@@ -103,7 +103,7 @@ def _project() -> Iterator[Project | None]:
     """The store that the hooks were installed for, or that is found from here; None without one."""
     named = hook_files.git("config", "--get", "linea.store", check=False)
     try:
-        path = Path(named) if named and Path(named).is_dir() else find_store(Path.cwd(), None)
+        path = Path(named) if named and Path(named).is_dir() else store_here()
     except LineaError:
         yield None
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,11 +14,11 @@ from linea.cli.render import Cell, Screen
 from linea.cli.surroundings import (
     Project,
     complete_revisions,
-    find_store,
     now,
     project,
     revision,
     shown_path,
+    store_here,
 )
 from linea.history import drawing
 from linea.history import graph as graphs
@@ -250,7 +249,7 @@ def _log_faults() -> None:
     """Print what the store keeps of faults of linea's own."""
     from linea.watching import FAULTS
 
-    path = find_store(Path.cwd(), os.environ.get("LINEA_DIR")) / FAULTS
+    path = store_here() / FAULTS
     if path.exists():
         sys.stdout.write(path.read_text(encoding="utf-8"))
     else:

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linea import places
 from linea.errors import LineaError, NoStoreError, NoSuchArtifactError, NoSuchVersionError
 from linea.model import Version
+from linea.places import STORE as STORE
+from linea.places import now as now
 
 if TYPE_CHECKING:
     from linea.history.status import Surroundings
     from linea.store.repository import Repository
-
-STORE = ".linea"
 
 
 class Progress:
@@ -54,12 +54,6 @@ class Project:
     store: Path
 
 
-def now() -> datetime:
-    """Return the time; `LINEA_NOW` holds it still for tests and documentation."""
-    frozen = os.environ.get("LINEA_NOW")
-    return datetime.fromisoformat(frozen) if frozen else datetime.now().astimezone()
-
-
 def today() -> Surroundings:
     """Return what code would run on if it ran now."""
     import platform
@@ -78,24 +72,21 @@ def today() -> Surroundings:
     return Surroundings(platform.python_version(), package, os.environ)
 
 
-def find_store(start: Path, named: str | None) -> Path:
-    """Return the store that is named, or the nearest one from `start` upward."""
-    if named:
-        return Path(named).expanduser().resolve()
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / STORE).is_dir():
-            return folder / STORE
-    raise NoStoreError(
-        f"there is no {STORE} store in {start} or above",
-        hint="linea init makes one here; linea run FILE.py makes one on the first save",
-    )
+def store_here() -> Path:
+    """Return the store of the folder that the command runs in."""
+    found = places.find_store(Path.cwd())
+    if found is None:
+        raise NoStoreError(
+            f"there is no {STORE} store in {Path.cwd()} or above",
+            hint="linea init makes one here; linea run FILE.py makes one on the first save",
+        )
+    return found
 
 
 @contextmanager
 def project() -> Iterator[Project]:
     """Open the store of the folder that the command runs in."""
-    with open_project(find_store(Path.cwd(), os.environ.get("LINEA_DIR"))) as found:
+    with open_project(store_here()) as found:
         yield found
 
 

@@ -20,15 +20,15 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import linea
 from linea import jsons, values
 from linea.errors import LineaError, ReplayError
-from linea.model import Digest, Encoded, Version
+from linea.model import Encoded
 from linea.replay import sandbox
+from linea.replay.handle import Artifact
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 LIBRARY = str(Path(__file__).resolve().parents[1])
@@ -78,54 +78,6 @@ class Saved:
             return self._value
         made = values.settled(values.encode(self._value))
         return values.decode(made.record, made.parts.__getitem__, columns=columns, rows=rows)
-
-
-class Pinned:
-    """What `linea.get` gives back in a re-run: the recorded version, read-only."""
-
-    def __init__(self, store: Path, version: Version) -> None:
-        self._store = store
-        self._version = version
-        self.name = str(version.name)
-
-    @property
-    def version(self) -> int:
-        return self._version.number
-
-    @property
-    def commit(self) -> str:
-        return self._version.commit
-
-    @property
-    def digest(self) -> Digest:
-        return self._version.digest
-
-    @property
-    def created(self) -> datetime:
-        return self._version.created
-
-    @property
-    def author(self) -> str:
-        return self._version.author
-
-    @property
-    def message(self) -> str | None:
-        return self._version.message
-
-    def get_value(
-        self, *, columns: Sequence[object] | None = None, rows: slice | None = None
-    ) -> object:
-        from linea.store.repository import Repository
-
-        with Repository.open(self._store) as repository:
-            read = repository.read_part(self._version)
-            return values.decode(self._version.value, read, columns=columns, rows=rows)
-
-    def get_code(self) -> str:
-        from linea.store.repository import Repository
-
-        with Repository.open(self._store) as repository:
-            return repository.code(self._version)
 
 
 @dataclasses.dataclass
@@ -294,10 +246,10 @@ def protect(protected: list[str], request: Mapping[str, Any]) -> None:
 
 def pinned_get(
     store: str | None, parents: Mapping[str, str], shelf: Shelf, loaded: list[str]
-) -> Callable[..., Saved | Pinned]:
+) -> Callable[..., Saved | Artifact]:
     """`linea.get` that gives what the recorded run got."""
 
-    def get(revision: str, version: int | None = None) -> Saved | Pinned:
+    def get(revision: str, version: int | None = None) -> Saved | Artifact:
         if revision in shelf.handles and version is None:
             return shelf.handles[revision]
         if store is None:
@@ -313,12 +265,12 @@ def pinned_get(
             else:
                 found = revisions.resolve(repository, revision, version)
             loaded.append(found.commit)
-            return Pinned(Path(store), found)
+            return Artifact(found, Path(store))
 
     return get
 
 
-def pinned_checkout(get: Callable[..., Saved | Pinned]) -> Callable[..., object]:
+def pinned_checkout(get: Callable[..., Saved | Artifact]) -> Callable[..., object]:
     """`linea.checkout` that gives what the recorded run got."""
 
     def checkout(revision: str, to: str | None = None, *, force: bool = False) -> object:

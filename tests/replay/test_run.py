@@ -220,3 +220,19 @@ def test_a_version_is_executed(project: Path, repository, store: Store) -> None:
     assert run_version(repository, store("a", [1], "x = [1]"), project) == [1]
     with pytest.raises(ReplayError, match="ZeroDivisionError"):
         run_version(repository, store("b", [1], "x = 1 / 0"), project)
+
+
+def test_the_handle_is_the_same_as_in_a_session(project: Path, repository, store: Store) -> None:
+    """In a re-run `linea.get` gives what it gives in a session: facts, code, parts of the value."""
+    from linea.model import Parent
+
+    first = store("a", [1, 2], "x = [1, 2]", message="why")
+    code = (
+        "import linea\na = linea.get('a')\n"
+        "x = [a.name, a.version, a.message, a.get_code(), repr(a), linea.checkout('a'), len(a.inputs)]"
+    )
+    pinned = Parent(first.name, first.number, first.commit, first.digest)
+    ran = run(code, "x", root=project, store=repository.path, parents=[pinned])
+    wanted = ["a", 1, "why", "x = [1, 2]", "<Artifact a@v1: list of 2>", [1, 2], 0]
+    assert ran.digest == values.digest(wanted), ran.traceback
+    assert ran.loaded == (first.commit, first.commit)
