@@ -198,6 +198,26 @@ def table(screen: Screen, rows: Sequence[Sequence[Cell]], *, flexible: int = -1)
     return lines
 
 
+def inline_picture(screen: Screen, png: bytes) -> str:
+    """Return the sequence that draws a PNG on this terminal; nothing for one that can't."""
+    if not screen.terminal or not screen.color:
+        return ""
+    from base64 import standard_b64encode
+
+    data = standard_b64encode(png).decode()
+    program = os.environ.get("TERM_PROGRAM", "")
+    if "KITTY_WINDOW_ID" in os.environ or os.environ.get("TERM") == "xterm-kitty":
+        pieces = [data[start : start + 4096] for start in range(0, len(data), 4096)]
+        last = len(pieces) - 1
+        return "".join(
+            f"\x1b_G{'a=T,f=100,' if number == 0 else ''}m={int(number < last)};{piece}\x1b\\"
+            for number, piece in enumerate(pieces)
+        )
+    if program in ("iTerm.app", "WezTerm"):
+        return f"\x1b]1337;File=inline=1;size={len(png)}:{data}\a"
+    return ""
+
+
 def age(when: datetime, now: datetime) -> str:
     """Say how long ago something was."""
     seconds = (now - when).total_seconds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from linea.cli.surroundings import (
     project,
     revision,
 )
+from linea.cli.value_diff import brief
 from linea.errors import LineaError
 from linea.history import graph as graphs
 from linea.history.changes import changes
@@ -35,9 +36,15 @@ def show(
     code: Annotated[bool, Option("--code", help="Print only the slice.")] = False,
     session: Annotated[bool, Option("--session", help="Print only the session's source.")] = False,
     value: Annotated[bool, Option("--value", help="Print only the value.")] = False,
+    stats: Annotated[
+        bool,
+        Option("--stats", help="With mean, range and more of each column, which reads the table."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show one version: value, code, where it came from.
+
+    Pictures are shown in terminals that can (kitty, iTerm2, WezTerm).
 
     \b
     Example:
@@ -51,7 +58,8 @@ def show(
     with project() as here:
         version = revision(here.repository, rev)
         if json:
-            render.print_json(_show_json(here, version))
+            facts = _statistics(here, version) if stats else {}
+            render.print_json(_show_json(here, version) | ({"statistics": facts} if stats else {}))
         elif code:
             screen.stream.write(_ended(here.repository.code(version)))
         elif session:
@@ -59,7 +67,9 @@ def show(
         elif value:
             screen.lines(_value_lines(here, version))
         else:
-            screen.lines(_show_lines(here, screen, version))
+            screen.lines(
+                _show_lines(here, screen, version, _statistics(here, version) if stats else {})
+            )
             other = f"{version.name}@v{version.number - 1}"
             command = f"linea diff {words.quoted(other)} {words.quoted(version.revision)}"
             render.suggest(
@@ -83,7 +93,17 @@ def _show_json(here: Project, version: Version) -> dict[str, Any]:
     }
 
 
-def _show_lines(here: Project, screen: Screen, version: Version) -> Iterator[str]:
+def _statistics(here: Project, version: Version) -> dict[str, dict[str, Any]]:
+    from linea.history.diff import column_statistics
+
+    if not version.value.columns:
+        raise LineaError(f"{version.revision} is a {version.value.kind}, without columns")
+    return column_statistics(here.repository, version)
+
+
+def _show_lines(
+    here: Project, screen: Screen, version: Version, facts: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
     repository, moment = here.repository, now()
     tags = [tag for tag, n in repository.tags(version.name).items() if n == version.number]
     head = screen.style(render.clean(version.revision), "bold", "yellow")
@@ -96,7 +116,11 @@ def _show_lines(here: Project, screen: Screen, version: Version) -> Iterator[str
         yield f"  {screen.style(f'{word:<9}', 'dim')}{render.clean(text)}"
     if version.value.columns:
         yield ""
-        yield from _column_lines(screen, version)
+        yield from _column_lines(screen, version, facts)
+    picture = _picture(here, screen, version)
+    if picture:
+        yield ""
+        yield picture
     preview = _preview_lines(here, version)
     if preview:
         yield ""
@@ -146,18 +170,35 @@ def _facts(here: Project, version: Version, moment: datetime) -> Iterator[tuple[
     yield "commit", version.commit
 
 
-def _column_lines(screen: Screen, version: Version) -> list[str]:
+def _column_lines(
+    screen: Screen, version: Version, facts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     rows = [
         [
             Cell("  " + render.clean(column.name)),
             Cell(column.type, ("dim",)),
             Cell(render.plural(column.nulls, "null") if column.nulls else "", ("dim",)),
+            Cell(
+                ", ".join(
+                    f"{name} {brief(fact)}"
+                    for name, fact in facts.get(column.name, {}).items()
+                    if name != "nulls"
+                )
+            ),
         ]
         for column in version.value.columns[:12]
     ]
     lines = render.table(screen, rows, flexible=0)
     more = len(version.value.columns) - 12
     return [*lines, f"  … {render.plural(more, 'more column')}"] if more > 0 else lines
+
+
+def _picture(here: Project, screen: Screen, version: Version) -> str:
+    """Return what draws the value's picture on this terminal; nothing where it can't."""
+    preview = here.repository.preview(version)
+    if preview is None or preview.mime != "image/png":
+        return ""
+    return render.inline_picture(screen, preview.data)
 
 
 def _preview_lines(here: Project, version: Version) -> list[str]:

@@ -157,7 +157,7 @@ def _answer(whole: Any, compared: Any, names: Mapping[str, Any]) -> Answer:
     """Evaluate the user's own words, on their own machine."""
     try:
         found = eval(whole, {}, names)
-        note = short(eval(compared, {}, names)) if compared is not None else ""
+        note = _noted(eval(compared, {}, names)) if compared is not None else ""
     except Exception as error:
         return Answer(None, f"{type(error).__name__}: {error}")
     try:
@@ -167,6 +167,14 @@ def _answer(whole: Any, compared: Any, names: Mapping[str, Any]) -> Answer:
             f"the expression gives a {type(found).__name__}, which is neither true nor false",
             hint="close it with .all() or .any()",
         ) from error
+
+
+def _noted(value: Any) -> str:
+    """Return what was compared in a few characters; a number of numpy as the number it is."""
+    plain = (
+        value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+    )
+    return short(plain)
 
 
 class _Names(dict[str, Any]):

@@ -21,6 +21,7 @@ from linea.history.diff_table import (
     RowChanges,
     changes_of_rows,
     rows_that_differ,
+    statistics,
 )
 from linea.history.diff_value import Same, Side, ValueDiff, diff_values
 from linea.history.reading import Reader
@@ -118,6 +119,15 @@ def read_columns(
 ) -> Any:
     """Return some columns of a stored table as a `pyarrow.Table`."""
     return _side(repository, version, trusted).columns(names)
+
+
+def column_statistics(
+    repository: Reader, version: Version, trusted: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return facts about the content of each column of a stored table, which is read for it."""
+    names = [column.name for column in version.value.columns]
+    table = read_columns(repository, version, names, trusted)
+    return {name: statistics(table.column(name)) for name in names}
 
 
 def _side(repository: Reader, version: Version, trusted: bool) -> Side:

@@ -579,3 +579,35 @@ def test_run(shell: Shell, runs: Runs, line: str, expect: tuple[Any, ...]) -> No
     """Everything behind the file belongs to the program; its exit status is linea's."""
     assert shell("run", *line.split()).status == 7
     assert runs == [expect]
+
+
+def test_show_statistics(shell: Shell, houses: History) -> None:
+    """Facts about each column, read from the table when asked for."""
+    shown = shell("show", "--stats", "clean@v1").out
+    assert "mean 216.667, std 102.74, min 100, max 350" in shown
+    assert parsed(shell, "show", "--stats", "clean@v1")["statistics"]["id"]["max"] == 3
+    assert shell("show", "--stats", "model").status == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "start"),
+    [
+        ("KITTY_WINDOW_ID", "\x1b_Ga=T,f=100,m=1;"),
+        ("TERM_PROGRAM", "\x1b]1337;File=inline=1;size=6000:"),
+    ],
+)
+def test_pictures_in_terminals(variable: str, start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that can show pictures is sent them in its own way; another one nothing."""
+    from linea.cli.render import Screen, inline_picture
+
+    for name in ("KITTY_WINDOW_ID", "TERM_PROGRAM", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    screen = Screen(sys.stdout, 80, color=True, unicode=True, terminal=True)
+    assert inline_picture(screen, b"x" * 6000) == ""
+    monkeypatch.setenv(variable, "WezTerm")
+    drawn = inline_picture(screen, b"x" * 6000)
+    assert drawn.startswith(start)
+    assert (
+        inline_picture(Screen(sys.stdout, 80, color=False, unicode=True, terminal=False), b"x")
+        == ""
+    )

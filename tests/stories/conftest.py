@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.stories.churn import NOW, build
 
 ME = {"GIT_AUTHOR_NAME": "me", "GIT_AUTHOR_EMAIL": "me@example.org"}
 
@@ -70,6 +74,8 @@ class Project:
 
     folder: Path
     kernels: list[Kernel] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Variables of the environment that its commands run with."""
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
@@ -77,10 +83,15 @@ class Project:
     def run(self, line: str) -> Done:
         """Run a command line; `linea` and `python` are those that run the tests."""
         program, *arguments = shlex.split(line)
-        own = {"linea": [sys.executable, "-m", "linea"], "python": [sys.executable]}
+        installed = shutil.which("linea", path=str(Path(sys.executable).parent))
+        own = {
+            "linea": [installed] if installed else [sys.executable, "-m", "linea"],
+            "python": [sys.executable],
+        }
         done = subprocess.run(
             [*own.get(program, [program]), *arguments],
             cwd=self.folder, capture_output=True, text=True, encoding="utf-8", check=False,
+            env={**os.environ, **self.settings},
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -108,3 +119,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield made
         for kernel in made.kernels:
             kernel.close()
+
+
+@pytest.fixture(scope="session")
+def six_weeks(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """The folder of `churn`'s project as it stands after six weeks; made once for all workers."""
+    if not hasattr(request.config, "workerinput"):  # not one of pytest-xdist's workers
+        folder = tmp_path_factory.mktemp("churn")
+        build(folder)
+        return folder
+    folder = tmp_path_factory.getbasetemp().parent / "churn"
+    with (folder.parent / "churn.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.parent / "churn.done"
+        if not done.exists():
+            folder.mkdir()
+            build(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def churn(six_weeks: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the six weeks' project, asked on one and the same morning."""
+    folder = tmp_path_factory.mktemp("copy") / "churn"
+    shutil.copytree(six_weeks, folder)
+    frozen = {"LINEA_NOW": NOW, "COLUMNS": "100", "PYTHONUTF8": "1", "MPLBACKEND": "Agg"}
+    return Project(folder, settings=frozen)
