@@ -46,6 +46,7 @@ SECTIONS = {
         "undo": Command("change", "undo", "Take back the last operation."),
         "hooks": Command("hooks", "hooks", "Let git and linea know of each other."),
         "gc": Command("upkeep", "gc", "Take away what nothing needs; drop old values."),
+        "rebuild": Command("upkeep", "rebuild", "Make values again that were dropped or damaged."),
         "fsck": Command("upkeep", "fsck", "Check that every stored byte is what was stored."),
     },
 }

@@ -262,7 +262,7 @@ def rm(
         render.print_json({"removed": removed})
         return
     for each in removed:
-        render.say(f"Removed {render.clean(each)}. Undo: linea undo {shlex.quote(each)}")
+        render.say(f"Removed {render.clean(each)}. Undo: linea undo {_quoted(each)}")
 
 
 def undo(
@@ -351,3 +351,8 @@ def _removed(repository: Repository, rev: str) -> tuple[str, int | None]:
         hint = f"did you mean {near}?" if near else f"removed are {shortlist(gone) or 'none'}"
         raise NoSuchArtifactError(f"no artifact named {revised.base!r} was removed", hint=hint)
     return revised.base, int(number) if number else None
+
+
+def _quoted(text: str) -> str:
+    """Return a name as it is typed behind a command."""
+    return ("-- " if text.startswith("-") else "") + shlex.quote(text)

@@ -67,7 +67,8 @@ def merge_packs(folder: Path, objects: ObjectFolder, indexes: Sequence[Path]) ->
         ids.update(dict.fromkeys(pack.ids()))
         pack.close()
     try:
-        made = write_merged(folder, objects, list(ids))
+        promised = any(map(is_promised, indexes))
+        made = write_merged(folder, objects, list(ids), promised=promised)
     except (MissingObjectError, CorruptObjectError):
         return None  # a copy must not make damage look whole: `fsck` has to see it
     for path in indexes:
@@ -99,9 +100,17 @@ def loose_ids(folder: Path) -> Iterator[ObjectId]:
 
 
 def write_merged(
-    folder: Path, objects: ObjectFolder, ids: Sequence[ObjectId], *, into: Path | None = None
+    folder: Path,
+    objects: ObjectFolder,
+    ids: Sequence[ObjectId],
+    *,
+    into: Path | None = None,
+    promised: bool = False,
 ) -> Path:
-    """Write a pack of these objects, as they are in the store, each checked; give its index."""
+    """Write a pack of these objects, as they are in the store, each checked; give its index.
+
+    What a pack that is `promised` refers to may be missing, for git.
+    """
     target = into or folder / "pack"
     target.mkdir(parents=True, exist_ok=True)
     file, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
@@ -121,10 +130,17 @@ def write_merged(
         temporary.unlink(missing_ok=True)
         raise
     index = final.with_suffix(".idx")
+    if promised:
+        index.with_suffix(".promisor").touch()
     with durable(index, prefix="tmp_idx_") as out_index:
         write_all(out_index, pack_index(writer.entries, checksum))
     sync_folder(target)
     return index
+
+
+def is_promised(index: Path) -> bool:
+    """Whether what a pack refers to may be missing."""
+    return index.with_suffix(".promisor").exists()
 
 
 def remove_pack(index: Path) -> None:

@@ -12,6 +12,8 @@ from linea.model import ArtifactName
 ARTIFACTS = "refs/linea/artifacts/"
 DELETED = "refs/linea/deleted/"
 TAGS = "refs/linea/tags/"
+REBUILT = "refs/linea/rebuilt/"
+"""Values that were dropped or damaged and made again, by the version's commit."""
 NOTES = "refs/notes/linea"
 HIDDEN = "refs/notes/linea-deleted"
 

@@ -101,8 +101,7 @@ def _damaged(what: str, error: Exception) -> DamagedStoreError:
 def _dropped(what: str) -> DroppedValueError:
     return DroppedValueError(
         f"the value of {what} was dropped by linea gc",
-        hint=f"linea undo brings it back within the grace period; its code makes it again:"
-        f" linea checkout --code {what}",
+        hint=f"its code makes it again: linea rebuild {what}; or, within the grace period, linea undo",
     )
 
 
@@ -255,7 +254,7 @@ class Repository:
         before = self._before(draft.name)
         record = draft.value.record
         unchanged = before is not None and layout.form(before.value) == layout.form(record)
-        if before is not None and unchanged and not self.is_dropped(before):
+        if before is not None and unchanged and not self._is_elsewhere(before):
             sink, known = parts.Sink(self._backend, 0), before.value.parts
             trees = {}
             value = self._tree(before.commit, before.revision).get(layout.VALUE.rstrip("/"))
@@ -560,7 +559,14 @@ class Repository:
             for version in versions:
                 known = replace(self._notes(version), dropped=when)
                 new[ObjectId(version.commit)] = layout.notes_bytes(known)
-            return [self._noted(batch, refs.NOTES, new, "Drop values")], None
+            return [
+                *(
+                    RefChange(refs.REBUILT + version.commit, id, None)
+                    for version in versions
+                    if (id := self._backend.ref(refs.REBUILT + version.commit)) is not None
+                ),
+                self._noted(batch, refs.NOTES, new, "Drop values"),
+            ], None
 
         names = ", ".join(version.revision for version in versions[:3])
         more = f" and {len(versions) - 3} more" if len(versions) > 3 else ""
@@ -571,6 +577,49 @@ class Repository:
         """Whether the version's value was dropped by a gc."""
         return self._notes(version).dropped is not None
 
+    def rebuilt(self) -> frozenset[str]:
+        """The commits of the versions whose values were made again."""
+        found = self._backend.refs(refs.REBUILT)
+        return frozenset(ref.removeprefix(refs.REBUILT) for ref in found)
+
+    def _is_elsewhere(self, version: Version) -> bool:
+        """Whether the value isn't, or not surely, where the version's own tree has it."""
+        again = self._backend.ref(refs.REBUILT + version.commit)
+        return again is not None or self.is_dropped(version)
+
+    def put_back(self, version: Version, made: Encoded) -> None:
+        """Store a dropped or damaged value that was made again; StoreError for another value."""
+        if made.record.digest != version.digest:
+            raise StoreError(f"what was made again isn't the value of {version.revision}")
+        with self._backend.writing():
+            sink = parts.Sink(self._backend, _expected(made))
+            written = parts.write(sink, made.parts, self._shareable(None))
+            if written.parts != version.value.parts:
+                raise StoreError(
+                    f"the value of {version.revision} was made again, but in other bytes than were"
+                    " stored",
+                    hint="save it as a new version instead: run its code",
+                )
+            sink.flush()
+
+            def store(batch: Batch) -> tuple[list[RefChange], None]:
+                tree = batch.add_tree(written.files, written.trees)
+                message = f"The value of {version.revision}, made again\n"
+                moment = int(self._clock().timestamp())
+                said = Commit(tree, (), "linea <linea@localhost>", moment, 0, message)
+                ref = refs.REBUILT + version.commit
+                id = batch.add("commit", commit_bytes(said))
+                changes = [RefChange(ref, self._backend.ref(ref), id)]
+                known = self._notes(version)
+                if known.dropped is not None:
+                    note = layout.notes_bytes(replace(known, dropped=None))
+                    new = {ObjectId(version.commit): note}
+                    message = f"Put back the value of {version.revision}"
+                    changes.append(self._noted(batch, refs.NOTES, new, message))
+                return changes, None
+
+            self._write(store, f"put back the value of {version.revision}", Doing("rebuild"))
+
     def dropped(self) -> frozenset[str]:
         """The commits of the versions whose values were dropped by a gc."""
         with _damage_named("the notes"):
@@ -580,10 +629,6 @@ class Repository:
             for commit, blob in noted
             if layout.parse_notes(self._blob(blob, "a note"), "a note").dropped is not None
         )
-
-    def roots(self) -> Iterator[ObjectId]:
-        """What all refs point to."""
-        return iter(self._backend.refs("refs/").values())
 
     # ------------------------------------------------------------------------------- finding
 
@@ -711,7 +756,8 @@ class Repository:
 
     def _value_tree(self, version: Version) -> parts.ValueTree:
         what = version.revision
-        root = self._commit(version.commit, what).tree
+        again = self._backend.ref(refs.REBUILT + version.commit)
+        root = self._commit(again or version.commit, what).tree
 
         def read(id: ObjectId, *, checked: bool = True) -> bytes:
             try:

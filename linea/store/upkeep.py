@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(days=14)
 TRASH = "trash"
+_PROMISED = {
+    "remote.dropped.promisor": "true",
+    "remote.dropped.url": "/values-dropped-by-linea-gc",
+    "remote.dropped.skipFetchAll": "true",
+}
+"""By this stock git knows that blobs may be missing on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,18 @@ class Reach:
     """Blobs by commit."""
 
 
-def reach(backend: Backend, starts: Iterator[ObjectId], drop: frozenset[str]) -> Reach:
-    """Follow commits and trees from `starts`; values of the commits in `drop` apart."""
+def reach(backend: Backend, drop: frozenset[str]) -> Reach:
+    """Follow commits and trees from all refs; values of the commits in `drop` apart."""
     needed: set[ObjectId] = set()
     whole: set[ObjectId] = set()
     droppable: dict[str, set[ObjectId]] = {}
-    commits = list(starts)
+    commits, again = [], {}
+    for ref, id in backend.refs("refs/").items():
+        commit = ref.removeprefix(refs.REBUILT)
+        if commit != ref and commit in drop:
+            again[commit] = id
+        else:
+            commits.append(id)
     while commits:
         id = commits.pop()
         if id in needed:
@@ -94,6 +106,9 @@ def reach(backend: Backend, starts: Iterator[ObjectId], drop: frozenset[str]) ->
                 droppable[id] = _blobs(backend, entry.id, needed)
             else:
                 _below(backend, entry.id, needed, whole)
+    for commit, id in again.items():
+        tree = parse_commit(backend.read(id).data).tree
+        droppable[commit] = droppable.get(commit, set()) | _blobs(backend, tree, set())
     return Reach(
         frozenset(needed), {id: frozenset(blobs - needed) for id, blobs in droppable.items()}
     )
@@ -149,7 +164,7 @@ def gc(
         chosen = {str(v.commit): v for v in _chosen(repository, policy)} if policy else {}
         drop = {**expired, **chosen}
         try:
-            found = reach(backend, repository.roots(), frozenset(drop))
+            found = reach(backend, frozenset(drop))
         except (MissingObjectError, CorruptObjectError, ValueError) as error:
             raise DamagedStoreError(
                 f"the store is damaged, so nothing is taken away: {error}",
@@ -193,7 +208,11 @@ def gc(
             # First: from here on it is known that they are gone on purpose.
             held = name if hold & sizes.keys() else None
             repository.note_dropped([version for version, _ in dropped], now, held)
-        _sweep(folder, objects, stored, garbage | gone, hold, path / TRASH / name / "objects")
+        if dropped:
+            for key, value in _PROMISED.items():
+                backend.set(key, value)
+        trash_to = path / TRASH / name / "objects"
+        _sweep(folder, objects, stored, garbage | gone, hold, trash_to, dropped=bool(dropped))
         backend.forget()
         after = len(list((folder / "pack").glob("pack-*.idx")))
         return Report(
@@ -254,23 +273,30 @@ def _sweep(
     gone: frozenset[ObjectId],
     hold: frozenset[ObjectId],
     trash: Path,
+    *,
+    dropped: bool,
 ) -> None:
-    """Put `hold` into the trash, then write anew without `gone` and `hold` what had them."""
+    """Put `hold` into the trash, then write anew without `gone` and `hold` what had them.
+
+    With values `dropped`, all that is left goes into one pack that git takes for a part of a
+    larger repository, so that it doesn't miss their blobs.
+    """
     there = {id for id, _, _ in stored}
     if hold & there:
         packing.write_merged(folder, objects, sorted(hold & there), into=trash / "pack")
     leave = gone | hold
     touched = {path for id, path, _ in stored if id in leave and path.suffix == ".idx"}
     packs = {path for _, path, _ in stored if path.suffix == ".idx"}
-    if len(packs) > packing.MANY_PACKS:
+    if len(packs) > packing.MANY_PACKS or dropped:
         touched = packs
     loose = [(id, path) for id, path, _ in stored if path.suffix != ".idx"]
     keep_loose = [id for id, _ in loose if id not in leave]
     keep = {id for id, path, _ in stored if path in touched and id not in leave}
-    if len(keep_loose) > packing.MANY_PACKS:
+    if len(keep_loose) > packing.MANY_PACKS or dropped:
         keep |= set(keep_loose)
     if keep:
-        made = packing.write_merged(folder, objects, sorted(keep))
+        promised = dropped or any(packing.is_promised(each) for each in touched)
+        made = packing.write_merged(folder, objects, sorted(keep), promised=promised)
         touched -= {made}
     for path in touched:
         packing.remove_pack(path)

@@ -167,6 +167,10 @@ def test_gc_is_undone(moved: tuple[Repository, Clock]) -> None:
     assert repository.path is not None
     with pytest.raises(DroppedValueError):
         value(repository, "a", 1)
+    git_is_content(repository.path)
+    saved(repository, "a", 4)
+    repository.undo()
+    git_is_content(repository.path)
     assert repository.undo().kind == "gc"
     assert [value(repository, "a", n) for n in (1, 2, 3)] == [large(n) for n in (1, 2, 3)]
     assert repository.fsck(md5).problems == ()
