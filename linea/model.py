@@ -48,6 +48,8 @@ class Stream:
     """Bytes of one of its numbers, where it is made of numbers."""
     label: str = ""
     """Tells which part of the version before it goes on from, wherever that one stands."""
+    print: str = ""
+    """Parts with the same print have the same content, so that it needn't be made; or nothing."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -63,6 +63,7 @@ class Stored:
     """A part in segments, as it lies in a tree."""
 
     label: str
+    print: str
     lines: tuple[Line, ...]
     bases: Mapping[str, Line]
     """By hash, the segments that patches are a difference to and that aren't in `lines`."""
@@ -73,7 +74,8 @@ class Stored:
 
 def index_bytes(stored: Stored) -> bytes:
     """The index of a part: a line for each segment, an empty line, a line for each base."""
-    text = [f"{HEADER} {stored.label.encode('unicode_escape').decode('ascii')}\n"]
+    label = stored.label.encode("unicode_escape").decode("ascii")
+    text = [f"{HEADER} {stored.print or '-'} {label}\n"]
     text += [line.text() for line in stored.lines]
     text.append("\n")
     text += [line.text() for line in stored.bases.values()]
@@ -88,8 +90,10 @@ def parse(data: bytes, entries: Mapping[str, TreeEntry]) -> Stored:
     middle = rows.index("")
     lines = tuple(_line(row, entries, f"{n:06d}") for n, row in enumerate(rows[:middle]))
     bases = (_line(row, entries, f"b{n:05d}") for n, row in enumerate(rows[middle + 1 : -1]))
-    label = head[len(HEADER) + 1 :].encode("ascii").decode("unicode_escape")
-    return Stored(label, lines, {line.hash: line for line in bases})
+    mark, _, label = head[len(HEADER) + 1 :].partition(" ")
+    label = label.encode("ascii").decode("unicode_escape")
+    mark = "" if mark == "-" else mark
+    return Stored(label, mark, lines, {line.hash: line for line in bases})
 
 
 def _line(row: str, entries: Mapping[str, TreeEntry], name: str) -> Line:
@@ -223,6 +227,8 @@ class Known:
     has: Callable[[ObjectId], bool]
     parts: Mapping[str, Stored] = field(default_factory=dict)
     """Its parts in segments, by path."""
+    records: Mapping[str, Part] = field(default_factory=dict)
+    """What its manifest says of its parts."""
     lines: dict[str, tuple[Line, Stored]] = field(default_factory=dict)
     """All their segments, by hash."""
 
@@ -230,6 +236,15 @@ class Known:
         for stored in self.parts.values():
             for line in stored.lines:
                 self.lines.setdefault(line.hash, (line, stored))
+
+    def same(self, mark: str) -> tuple[Part, Stored] | None:
+        """A part with the same content, where all its blobs are there."""
+        for path, stored in self.parts.items():
+            if stored.print == mark:
+                lines = (*stored.lines, *stored.bases.values())
+                if all(self.has(line.id) for line in lines):
+                    return self.records[path], stored
+        return None
 
     def like(self, path: str, label: str) -> Stored | None:
         """The part that the one at `path` goes on from."""
@@ -244,6 +259,10 @@ def write(path: str, payload: Payload, known: Known, add: AddBlob) -> tuple[Part
     """Put a part's segments among the objects to be written; give its tree, or its bytes."""
     if isinstance(payload, bytes):
         return Part(path, len(payload), digest(xxhash.xxh3_128(payload))), payload
+    there = known.same(payload.print) if payload.print else None
+    if there is not None:
+        part, stored = there
+        return Part(path, part.size, part.digest), replace(stored, label=payload.label)
     writer = Writer(payload, known.like(path, payload.label), known, add)
     state = xxhash.xxh3_128()
     small: list[Buffer] | None = []
@@ -310,7 +329,7 @@ class Writer:
         """The part, once all segments were taken."""
         held = {line.hash for line in self._lines if line.form != "patch"}
         bases = {hash: line for hash, line in self._bases.items() if hash not in held}
-        return Stored(self._part.label, tuple(self._lines), bases)
+        return Stored(self._part.label, self._part.print, tuple(self._lines), bases)
 
     def _whole(self, line: Line, stored: Stored) -> bool:
         """Whether the blobs of a segment are there."""

@@ -117,7 +117,7 @@ class ValueTree:
         """What the next version may share."""
         found = {part.path: self.found(part.path) for part in record.parts}
         stored = {path: each for path, each in found.items() if isinstance(each, chunks.Stored)}
-        return chunks.Known(self._segment, has, stored)
+        return chunks.Known(self._segment, has, stored, {part.path: part for part in record.parts})
 
     def _segment(self, id: ObjectId) -> bytes:
         """A blob whose bytes are held against the hash in the index."""

@@ -18,7 +18,7 @@ from linea.values.digest import Walk, class_name, finish
 from linea.values.frame_hash import array_source, bare, converted, plain_objects
 from linea.values.ipc import from_ipc, pack, unpack_one
 from linea.values.objects import pickle, unpickle
-from linea.values.packing import Source, source
+from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
 
 
@@ -51,14 +51,19 @@ class Pack:
             codes = [source(pa.array(np.asarray(code))) for code in index.codes]
             self.parts |= pack(codes, f"{path}-codes", [f"{path}:{n}" for n in range(len(codes))])
             return {"levels": levels, "names": names, "print": print_of(index)}
-        column = self.columns([bare(index.array)], path)
-        form: dict[str, Any] = {"names": names, "column": column, "print": print_of(index)}
+        mark = print_of(index)
+        column = self.columns([bare(index.array)], path, hashes=[mark.encode()])
+        form: dict[str, Any] = {"names": names, "column": column, "print": mark}
         if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
             form["freq"] = index.freqstr
         return form
 
     def columns(
-        self, arrays: list[Any], path: str = "columns", labels: list[str] | None = None
+        self,
+        arrays: list[Any],
+        path: str = "columns",
+        labels: list[str] | None = None,
+        hashes: list[bytes] | None = None,
     ) -> Any:
         """Return the forms of columns, their Arrow data put into parts."""
         forms: list[Any] = []
@@ -68,6 +73,8 @@ class Pack:
             form, column = self._column(array, f"{path}/{position}")
             forms.append(form)
             if column is not None:
+                if hashes is not None:
+                    column = printed(column, hashes[position], jsons.dumps(form, sort_keys=True))
                 stored.append(column)
                 names.append(labels[position] if labels else f"{path}:{position}")
         self.parts |= pack(stored, path, names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from linea.errors import UnstorableError
@@ -38,7 +39,7 @@ class PandasCodec:
     def encode(self, value: Any) -> Encoded:
         raw, hashes = pandas_hash(value, Walk().of)
         pack = Pack()
-        form = _form(value, pack)
+        form = _form(value, pack, hashes)
         labels, columns = _columns(value)
         rows, own = len(value), type(value).__name__
         described = zip(labels, columns, hashes, strict=True)
@@ -123,7 +124,7 @@ def _only_numbers(form: Mapping[str, Any]) -> bool:
     return bool(found.get("range", [1])[0::2] == [0, 1] and found["names"] == {"json": [None]})
 
 
-def _form(value: Any, pack: Pack) -> dict[str, Any]:
+def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
     """Return how a pandas value is put together again, its data put into `pack`."""
     import pandas as pd
 
@@ -133,6 +134,7 @@ def _form(value: Any, pack: Pack) -> dict[str, Any]:
     arrays = pack.columns(
         [bare(getattr(column, "array", column)) for column in columns],
         labels=[_label(label) for label in labels],
+        hashes=hashes,
     )
     if isinstance(value, pd.Categorical):
         return {"form": "Categorical", "columns": arrays}
@@ -153,6 +155,12 @@ def _columns(value: Any) -> tuple[list[Any], list[Any]]:
 def _nulls(column: Any) -> int:
     if type(column).__name__ == "MultiIndex" or getattr(column.dtype, "kind", "O") in "biuSU":
         return 0 if not hasattr(column.dtype, "na_value") else int(column.isna().sum())
+    values = getattr(getattr(column, "array", None), "_ndarray", None)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and len(values):
+        # maximum gives NaN where there is one, at a tenth of what counting costs.
+        top = np.maximum.reduce(values)
+        if top == top:
+            return 0
     # Some rows at a time: which are null takes a byte for each.
     return sum(
         int(column[at : at + CONVERTED].isna().sum()) for at in range(0, len(column), CONVERTED)

@@ -39,7 +39,8 @@ def ipc(columns: list[Source], label: str) -> Stream:
                     yield _drained(out)
         yield _drained(out)
 
-    return byte_stream(blocks, sum(column.size for column in columns), label=label)
+    mark = columns[0].print if len(columns) == 1 else ""
+    return byte_stream(blocks, sum(column.size for column in columns), label=label, print=mark)
 
 
 def _drained(out: io.BytesIO) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from linea.errors import DamagedStoreError
 from linea.model import Buffer, Segment, Stream
 from linea.values import cuts
 from linea.values.columns import bits, hidden, text_offsets, zeroed
+from linea.values.digest import join
 
 FORM = {b"linea.form": b"segments"}
 """Metadata of the schema that a column in segments begins with."""
@@ -37,6 +38,8 @@ class Source:
     size: int
     """About how many bytes it has."""
     chunks: Callable[[], Iterable[pa.Array]]
+    print: str = ""
+    """See `Stream.print`."""
 
     @property
     def width(self) -> int:
@@ -48,6 +51,12 @@ def source(column: Any) -> Source:
     """Return an Arrow array as a source."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return Source(column.type, len(column), column.nbytes, lambda: chunks)
+
+
+def printed(column: Source, hash: bytes, form: str = "") -> Source:
+    """Return a source with a print made of the hash of its logical content, its type and its form."""
+    schema = pa.schema([pa.field("", column.type)]).serialize().to_pybytes()
+    return replace(column, print=join("part", hash, schema, form.encode()).hex())
 
 
 def whole(column: Source) -> pa.ChunkedArray:
@@ -129,7 +138,7 @@ def stream(column: Source, label: str) -> Stream:
         for rows in cut(chunks):
             yield Segment(len(rows), raw(rows))
 
-    return Stream(segments, size=column.size, width=column.width, label=label)
+    return Stream(segments, size=column.size, width=column.width, label=label, print=column.print)
 
 
 def cut(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:

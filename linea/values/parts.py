@@ -104,6 +104,7 @@ def byte_stream(
     *,
     width: int = 1,
     label: str = "",
+    print: str = "",
     head: bytes = b"",
 ) -> Stream:
     """Return bytes that come in blocks as a part; numbers of `width` bytes aren't cut."""
@@ -116,7 +117,7 @@ def byte_stream(
         for data in cuts.of_bytes(blocks(), width):
             yield Segment(len(data), data)
 
-    return Stream(segments, size=size, width=width, label=label)
+    return Stream(segments, size=size, width=width, label=label, print=print)
 
 
 def payload(data: Payload) -> Payload:

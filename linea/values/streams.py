@@ -19,7 +19,7 @@ from linea.values import codec
 from linea.values.columns import Column
 from linea.values.digest import Of, Walk, digest_bytes, name
 from linea.values.ipc import pack
-from linea.values.packing import Source
+from linea.values.packing import Source, printed
 from linea.values.parts import Parts
 from linea.values.preview import text_preview
 from linea.values.tables import SHOWN, picture, size_text, table_hash
@@ -64,11 +64,14 @@ def encode_batches(schema: pa.Schema, batches: Batches, of: Of) -> Encoded:
     found = hashed(schema, batches(None), of)
     described_by = schema.serialize().to_pybytes()
     sources = [
-        Source(
-            field.type,
-            found.rows,
-            found.sizes[at],
-            lambda at=at: _same(schema.field(at).type, batches, at, found.hashes[at], of),  # type: ignore[misc]
+        printed(
+            Source(
+                field.type,
+                found.rows,
+                found.sizes[at],
+                lambda at=at: _same(schema.field(at).type, batches, at, found.hashes[at], of),  # type: ignore[misc]
+            ),
+            found.hashes[at],
         )
         for at, field in enumerate(schema)
     ]

@@ -13,7 +13,7 @@ from linea.values.columns import column_hash
 from linea.values.digest import Of, Walk, digest_bytes, join, name, number, text_bytes
 from linea.values.ipc import chunked, one, pack, unpack_one, write
 from linea.values.objects import pickle, unpickle
-from linea.values.packing import source
+from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
 from linea.values.preview import count, grid, text_preview
 
@@ -98,7 +98,7 @@ class ArrowCodec:
             codec="arrow",
             parts={
                 "schema.arrow": schema.serialize().to_pybytes(),
-                **pack([source(c) for c in columns], "columns", names),
+                **pack(_printed(columns, hashes), "columns", names),
             },
             digest=raw,
             columns=tuple(Column(n, str(c.type), name(h), c.null_count) for n, c, h in described),
@@ -146,6 +146,10 @@ class ArrowCodec:
         if isinstance(value, pa.RecordBatch):
             value = pa.Table.from_batches([value])
         return write(value, stem, format)
+
+
+def _printed(columns: list[pa.ChunkedArray], hashes: list[bytes]) -> list[Source]:
+    return [printed(source(c), raw) for c, raw in zip(columns, hashes, strict=True)]
 
 
 def _is_array(value: Any) -> bool:
@@ -199,7 +203,7 @@ class PolarsCodec:
             value,
             kind="table",
             codec="polars",
-            parts=pack([source(array) for array in arrays], "columns", names),
+            parts=pack(_printed(arrays, hashes), "columns", names),
             digest=raw,
             columns=tuple(
                 Column(c.name, str(c.dtype), name(h), c.null_count()) for c, h in described

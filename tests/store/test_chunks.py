@@ -234,3 +234,18 @@ def test_a_damaged_version_before_does_not_stop_a_save(store: Repository) -> Non
     new = [old[0], old[1][:9] + b"!" + old[1][9:], old[2]]
     second = save(store, "2", p=stream(new))
     assert bytes(store.read_part(second)("p")) == b"".join(new)
+
+
+def test_a_part_with_a_known_print_is_not_made(store: Repository) -> None:
+    """A part whose print the version before has isn't asked for its segments."""
+
+    def fail() -> Iterator[Segment]:
+        raise AssertionError("the part was made")
+
+    data, more = noise(), noise()
+    save(store, "1", p=replace(stream([data], label="p"), print="aa"))
+    version = save(store, "2", q=Stream(fail, label="q", print="aa"), p=stream([more]))
+    assert bytes(store.read_part(version)("q")) == data
+    third = save(store, "3", z=Stream(fail, label="z", print="aa"))
+    assert bytes(store.read_part(third)("z")) == data
+    assert third.value.parts[0].size == len(data)
