@@ -224,6 +224,18 @@ def _same_cell(one: Any, other: Any) -> bool:
     return one == other if numbers else equal(one, other)
 
 
+def _is_meant(cell: Any, wanted: Any) -> bool:
+    """Say whether a person who writes `wanted` means this cell: a day is a day's first moment."""
+    text = str(wanted)
+    if isinstance(cell, datetime):
+        return text in (str(cell), cell.isoformat(), str(cell).removesuffix(" 00:00:00"))
+    if isinstance(cell, float) and cell.is_integer():
+        return text in (str(cell), str(int(cell)))
+    if cell is None:
+        return text.casefold() in ("none", "null", "nan", "nat")
+    return text == str(cell)
+
+
 def _same_columns(older: Version, newer: Version) -> set[str]:
     """Return the columns that are the same in both; none where one can't be told by its digest."""
     before = {column.name: column.digest for column in older.value.columns}
@@ -240,14 +252,14 @@ class _Rows:
         self, version: Version, names: Sequence[str], *, strict: bool = False
     ) -> dict[str, Any] | None:
         """Return some cells of the row, None where there is no such row, or more than one."""
-        missing = [n for n in self._key if n not in {c.name for c in version.value.columns}]
+        table = read_columns(
+            self._repository, version, [*dict.fromkeys([*self._key, *names])], self._trusted
+        )
+        missing = [name for name in self._key if name not in table.column_names]
         if missing and strict:
             raise LineaError(f"{version.revision} has no column {missing[0]!r}")
         if missing:
             return None
-        table = read_columns(
-            self._repository, version, [*dict.fromkeys([*self._key, *names])], self._trusted
-        )
         places = self._places(table)
         if len(places) > 1 and strict:
             said = ", ".join(f"{name}={value}" for name, value in self._key.items())
@@ -264,8 +276,8 @@ class _Rows:
 
         holds = np.ones(table.num_rows, dtype=bool)
         for name, wanted in self._key.items():
-            cells = np.asarray([str(cell) for cell in table.column(name).to_pylist()], dtype=object)
-            holds &= cells == str(wanted)
+            cells = table.column(name).to_pylist()
+            holds &= np.asarray([_is_meant(cell, wanted) for cell in cells], dtype=bool)
         found: list[int] = np.flatnonzero(holds).tolist()
         return found
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linea.errors import LineaError
+from linea.errors import LineaError, NotInValueError
 from linea.history.changes import (
     Change,
     changed_modules,
@@ -141,11 +141,13 @@ def _side(repository: Reader, version: Version, trusted: bool) -> Side:
         return values.decode(version.value, read, trusted=trusted)
 
     def columns(names: Sequence[str]) -> Any:
-        known = [column.name for column in version.value.columns]
-        if names and len(set(known)) == len(known) and set(names) <= set(known):
-            return as_arrow(values.decode(version.value, read, trusted=trusted, columns=names))
+        known = {column.name for column in version.value.columns}
+        wanted = [name for name in names if name in known]  # an index comes along anyhow
         if not whole:
-            whole.append(as_arrow(load()))
+            try:
+                return as_arrow(values.decode(version.value, read, trusted=trusted, columns=wanted))
+            except NotInValueError:
+                whole.append(as_arrow(load()))
         return whole[0]
 
     return Side(version.value, load, columns, Parts(version.value, read))

@@ -131,7 +131,10 @@ def _compared(
     old = {column.name: column for column in before.columns}
     new = {column.name: column for column in after.columns}
     both = [name for name in new if name in old]
-    _check(key, both, "in both versions")
+    tables = Tables(*loads, [*old, *new])
+    if set(key) - set(both) and both:
+        tables.columns(both[:1])  # the index comes along, which may be meant
+    _check(key, [*both, *tables.index], "in both versions")
     _check(choice.columns, [*both, *old, *new], "in either version")
     differing = [
         name
@@ -147,7 +150,6 @@ def _compared(
     )
     if not both or (not differing and schema.rows[0] == schema.rows[1]):
         return _Compared(schema)
-    tables = Tables(*loads, [*old, *new])
     rows = match_rows(tables, schema.rows, key, old, differing, both)
     if choice.where:
         rows = rows_where(tables, rows, choice.where, both)
@@ -368,7 +370,7 @@ def changes_of_rows(
 
     count = _row_count(after)
     there = {column.name for column in before.columns} & {column.name for column in after.columns}
-    usable = tuple(key) if there.issuperset(key) else ()
+    usable = tuple(key) if there.issuperset(key) else ()  # an index is found again by itself
     found = _compared(before, after, (load_before, load_after), usable, EVERYTHING)
     if found.rows is None or found.tables is None:
         same = found.schema.rows[0] == found.schema.rows[1] and bool(there)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -197,3 +198,19 @@ def test_rows(history: History) -> None:
     assert [(each.row["id"], each.version.number, each.came) for each in found] == [
         (4, 3, True), (3, 1, True), (2, 2, False), (1, 1, True),
     ]  # fmt: skip
+
+
+def test_a_row_is_named_as_people_write_it(history: History) -> None:
+    """A day of an index, a whole number that is stored as a float, and a missing cell."""
+    table = pd.DataFrame(
+        {"n": [1.0, 2.5, None], "v": [1, 2, 3]},
+        index=pd.date_range("2026-01-01", periods=3, name="day"),
+    )
+    tip = history.save(table)
+
+    def value(key: dict[str, str]) -> Any:
+        return {cell.column: cell.value for cell in blame_row(history.repository, tip, key)}["v"]
+
+    assert value({"day": "2026-01-02"}) == 2
+    assert value({"n": "1"}) == 1
+    assert value({"n": "nan"}) == 3

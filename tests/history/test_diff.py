@@ -493,3 +493,34 @@ def test_all_rows_that_differ(history: History) -> None:
     history.save([1, 2])
     with pytest.raises(LineaError, match="without rows"):
         rows_of(history.repository, old, history.repository.tip("result"))
+
+
+def test_a_changed_column_among_many_is_read_alone(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of stored tables the store is asked for the column that differs, not for the others."""
+    table = pd.DataFrame({f"c{n}": np.arange(1000.0) + n for n in range(50)})
+    history.save(table)
+    history.save(table.assign(c7=0.0))
+    asked: list[object] = []
+    original = values.decode
+
+    def decode(*arguments: Any, **options: Any) -> object:
+        asked.append(options["columns"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(values, "decode", decode)
+    found = latest_two(history).value
+    assert isinstance(found, TableDiff)
+    assert [column.name for column in found.changed] == ["c7"]
+    assert (found.loaded, asked) == (("c7",), [["c7"], ["c7"]])
+
+
+def test_an_index_can_be_the_key(history: History) -> None:
+    """A named index tells rows apart when it is asked to."""
+    days = pd.date_range("2026-01-01", periods=3, name="day")
+    history.save(pd.DataFrame({"v": [1, 2, 3]}, index=days))
+    history.save(pd.DataFrame({"v": [1, 5, 3]}, index=days))
+    found = latest_two(history, key=("day",)).value
+    assert isinstance(found, TableDiff)
+    assert [(str(cell.row["day"])[:10], cell.after) for cell in found.cells] == [("2026-01-02", 5)]
