@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea.errors import NoStoreError, SliceError
+from linea.errors import LineaError, NoStoreError, SliceError
 from linea.model import CommitId, Version
 from linea.places import STORE, find_store, now
 from linea.replay import handle
@@ -70,9 +70,23 @@ def _aside(session: Any) -> Iterator[None]:
         yield
 
 
-def slice(name: str) -> str:
-    """The code that made the variable `name` of the running session, without saving anything."""
-    from linea import watching
+class Code(str):
+    """Source text that shows as it is written."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def slice(obj: object) -> Code:
+    """The code that made a value of the running session, without saving anything.
+
+    `obj` is a variable or an expression, or the name of a variable as a text.
+
+    Raises SliceError where nothing is watched, or no variable holds the value.
+    """
+    from linea import recording, watching
     from linea.capture.criterion import slice_of_expression
 
     session = watching.current()
@@ -81,7 +95,17 @@ def slice(name: str) -> str:
             "nothing is being watched here",
             hint="%load_ext linea in a notebook, linea run FILE.py for a script",
         )
-    return slice_of_expression(session, name, result=name).code
+    expression = recording.given(session, sys._getframe(1))
+    if expression is None:
+        if isinstance(obj, str) and obj in session.namespace:
+            expression = obj
+        else:
+            holding = [n for n, value in session.namespace.items() if value is obj]
+            if not holding:
+                raise SliceError("no variable of the session holds this value")
+            expression = holding[0]
+    result = expression if expression.isidentifier() else "value"
+    return Code(slice_of_expression(session, expression, result=result).code)
 
 
 def pause() -> None:
@@ -421,18 +445,29 @@ def watch_ipython(shell: Any) -> None:
 def _magic(line: str) -> None:
     """%linea: what is watched here.
 
-    %linea status    steps recorded, time spent on it, whether slices are conservative
-    %linea slice x   the code that made x
-    %linea pause     stop recording; %linea resume goes on
+    %linea status        what is recorded, time spent on it, whether slices are conservative
+    %linea slice x       the code that made x
+    %linea save x NAME   save x as an artifact, x by default
+    %linea pause         stop recording; %linea resume goes on
     """
     from linea import watching
+    from linea.capture.criterion import slice_of_expression
 
     command, _, rest = line.strip().partition(" ")
     match command:
         case "" | "status":
             print(watching.describe())  # noqa: T201 - asked for
-        case "slice" if rest:
-            print(slice(rest.strip()), end="")  # noqa: T201 - asked for
+        case "slice" if rest and (session := watching.current()) is not None:
+            text = rest.strip()
+            result = text if text.isidentifier() else "value"
+            made = slice_of_expression(session, text, result=result)
+            print(made.code, end="")  # noqa: T201 - asked for
+            for reason in made.conservative:
+                print(f"# may be larger than needed: {reason}")  # noqa: T201
+        case "save" if rest and (session := watching.current()) is not None:
+            variable, _, name = rest.strip().partition(" ")
+            with session.aside():
+                print(repr(save_variable(session, variable, name.strip())))  # noqa: T201
         case "pause":
             pause()
         case "resume":
@@ -469,27 +504,35 @@ def run_notebook(path: str | Path, *, output: Path | None = None, save: Sequence
     return watching.run_notebook(Path(path), output=output, save=save)
 
 
-def _saving(names: Sequence[str]) -> Callable[[Any], None] | None:
+def _saving(names: Sequence[str]) -> Callable[[Any], int] | None:
     """What saves variables by name when a script has ended."""
     if not names:
         return None
 
-    def after(session: Any) -> None:
+    def after(session: Any) -> int:
+        status = 0
         for name in names:
-            if name not in session.namespace:
-                raise SliceError(f"the script left no variable {name!r}")
-            save_variable(session, name)
+            try:
+                save_variable(session, name)
+            except LineaError as error:
+                hint = f"; {error.hint}" if error.hint else ""
+                print(f"linea: {name} isn't saved: {error}{hint}", file=sys.stderr)  # noqa: T201
+                status = 2
+        return status
 
     return after
 
 
-def save_variable(session: Any, name: str) -> Artifact:
-    """Save a variable of a session that has ended, as `linea.save(name, "name")` would have."""
+def save_variable(session: Any, variable: str, name: str = "") -> Artifact:
+    """Save a variable as it is after the last step, as `linea.save(variable, "name")` would."""
     from linea import recording
     from linea.store.refs import artifact_name
 
-    encoded = recording.encode_value(session.namespace[name])
-    draft = recording.draft_of_variable(session, name, artifact_name(name), encoded, now=now())
+    checked = artifact_name(name or variable)
+    if variable not in session.namespace:
+        raise SliceError(f"there is no variable {variable!r}")
+    encoded = recording.encode_value(session.namespace[variable])
+    draft = recording.draft_of_variable(session, variable, checked, encoded, now=now())
 
     path = find_store(session.root) or session.root / STORE
     with _opened(path, create=True) as repository:

@@ -313,6 +313,17 @@ def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:
     return None
 
 
+def given(session: Session, frame: types.FrameType) -> str | None:
+    """What the call that `frame` stands at was given, as source; a text stands for a variable."""
+    call = saving_call(session, frame)
+    argument = _argument(call) if call is not None else None
+    if argument is None:
+        return None
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return argument.value
+    return ast.unparse(argument)
+
+
 def _argument(call: ast.Call) -> ast.expr | None:
     if call.args and not isinstance(call.args[0], ast.Starred):
         return call.args[0]

@@ -14,18 +14,30 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
 from linea.capture.script import is_own, main_module, run_statements, run_unwatched, strip_traceback
 from linea.capture.session import Session
+from linea.errors import SliceError
 from linea.places import STORE as STORE
 from linea.places import find_store as find_store
 
+if TYPE_CHECKING:
+    from linea.capture.record import Record
+
 FAULTS = "debug.log"
 """In the store: what failed inside linea."""
+RECORD = "LINEA_RECORD"
+"""Environment variable: the file to which the record of a session goes, in place of the store."""
+RUNS = "runs"
+"""In the store: the folder of records of last runs."""
 MOST_FAULTS = 1_000_000
 """Bytes of it after which it begins anew."""
+
+
+After = Callable[[Session], int]
+"""Called when a program has ended well; gives an exit status to end with, or 0."""
 
 
 class _Current:
@@ -93,6 +105,73 @@ def finish() -> None:
     finishers, _Current.finishers = _Current.finishers, []
     for call in finishers:
         call()
+    if _Current.session is not None:
+        with contextlib.suppress(Exception):
+            _write_record(_Current.session)
+
+
+def _write_record(session: Session) -> None:
+    """Keep what a session did, for slices of its variables: where asked, or in the store."""
+    from datetime import datetime
+
+    from linea.capture.record import dump
+
+    named = os.environ.get(RECORD)
+    path = Path(named) if named else record_path(session.root, session.source)
+    if path is None or not session.steps:
+        return
+    ended = datetime.now().astimezone().isoformat(timespec="seconds")
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(dump(session, text=text_digest(session.text), ended=ended), encoding="utf-8")
+    part.replace(path)
+
+
+def record_path(root: Path, source: str) -> Path | None:
+    """Where the record of the last run of `source` is kept; None where there is no store."""
+    store = find_store(root)
+    if store is None or not store.is_dir():
+        return None
+    return store / RUNS / f"{text_digest(source)}.json"
+
+
+def text_digest(text: str) -> str:
+    """A digest that tells one text from another."""
+    from xxhash import xxh3_64_hexdigest
+
+    return xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))
+
+
+def recorded(path: Path) -> Record | None:
+    """The record of the last run of a file, if one is kept."""
+    root = project_folder(path.resolve().parent)
+    kept = record_path(root, shown(path, root))
+    return _read_record(kept) if kept is not None and kept.exists() else None
+
+
+def record_anew(path: Path, argv: Sequence[str]) -> Record:
+    """Run a file for the record of it; what it prints goes to standard error."""
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "record.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "linea", "run", "--", str(path), *argv],
+            env={**os.environ, RECORD: str(kept)},
+            stdout=sys.stderr,
+            check=False,
+        )
+        record = _read_record(kept) if kept.exists() else None
+    if record is None:
+        raise SliceError(f"{path} left no record", hint=f"it ended with status {done.returncode}")
+    return record
+
+
+def _read_record(path: Path) -> Record | None:
+    from linea.capture.record import load
+
+    return load(path.read_text(encoding="utf-8"))
 
 
 def report(where: str, error: Exception) -> None:
@@ -136,9 +215,7 @@ def shown(path: Path, root: Path) -> str:
 # ------------------------------------------------------------------------------------ scripts
 
 
-def run_script(
-    path: Path, argv: Sequence[str], *, after: Callable[[Session], None] | None = None
-) -> int:
+def run_script(path: Path, argv: Sequence[str], *, after: After | None = None) -> int:
     """Run the script as `python PATH ARGV…` does, watched; give its exit status."""
     # As the interpreter has it: arguments as given, `__file__` absolute.
     sys.argv = [str(path), *argv]
@@ -150,9 +227,7 @@ def run_script(
     return _run(module, source, str(path), path.resolve().parent, after)
 
 
-def run_module(
-    name: str, argv: Sequence[str], *, after: Callable[[Session], None] | None = None
-) -> int:
+def run_module(name: str, argv: Sequence[str], *, after: After | None = None) -> int:
     """Run a module as `python -m NAME ARGV…` does, watched; give its exit status."""
     import importlib.util
 
@@ -188,28 +263,32 @@ def _run(
     source: str,
     filename: str,
     folder: Path,
-    after: Callable[[Session], None] | None,
+    after: After | None,
 ) -> int:
     root = project_folder(folder)
     name = shown(Path(filename), root)
     replaced = sys.modules.get("__main__")
     sys.modules["__main__"] = module
+    status = 0
+    session = begin(module.__dict__, root, name)
     try:
-        session = begin(module.__dict__, root, name)
         if session is None:
             run_unwatched(source, filename, module.__dict__)
         else:
             run_statements(session, source, filename, name, module.__dict__)
-        if after is not None and session is not None:
-            after(session)
     except SystemExit as end:
-        return _status(end)
+        status = _status(end)
     except BaseException as error:
-        return _uncaught(error)
+        after = None
+        status = _uncaught(error)
     finally:
-        finish()
-        _KEPT.append(replaced)
-    return 0
+        try:
+            if after is not None and session is not None:
+                status = after(session) or status
+        finally:
+            finish()
+            _KEPT.append(replaced)
+    return status
 
 
 _KEPT: list[Any] = []

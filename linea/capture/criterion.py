@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from linea import slicing
 from linea.capture.randomness import clocks, unseeded
@@ -10,6 +12,25 @@ from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import SliceError
 from linea.trace import Location, Slice, Step
+
+
+class Recorded(Protocol):
+    """What is known of a session, running or ended, to take slices from."""
+
+    @property
+    def steps(self) -> Sequence[Step]: ...
+    @property
+    def inputs(self) -> Mapping[int, str]: ...
+    @property
+    def arguments(self) -> Sequence[str]: ...
+    @property
+    def blocks(self) -> Mapping[int, slicing.BlockFacts]: ...
+    @property
+    def user_classes(self) -> bool: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def network(self) -> set[int]: ...
 
 
 def slice_of_name(session: Session, name: str) -> Slice:
@@ -30,7 +51,7 @@ def slice_of_expression(session: Session, expression: str, *, result: str) -> Sl
 
 
 def render(
-    session: Session,
+    session: Recorded,
     kept: list[int],
     *,
     result: str | None,
@@ -48,19 +69,19 @@ def render(
         inputs=session.inputs,
         arguments=session.arguments,
         facts=session.blocks,
-        user_classes=session.tools.graph.user_classes,
+        user_classes=session.user_classes,
         conservative=reasons(session, kept),
         unreproducible=[*unreproducible(session, kept), *ends],
     )
 
 
-def reasons(session: Session, kept: list[int]) -> list[str]:
+def reasons(session: Recorded, kept: list[int]) -> list[str]:
     """Why a slice may be larger than it needs to be."""
     found = [a for i in kept for a in session.steps[i].assumed]
     return [*found, *session.notes]
 
 
-def unreproducible(session: Session, kept: list[int]) -> list[str]:
+def unreproducible(session: Recorded, kept: list[int]) -> list[str]:
     """What the kept steps used that a re-run can't give again."""
     found: list[str] = []
     written: set[Location] = set()

@@ -9,7 +9,7 @@ _TRANSPARENT = frozenset({"time", "prun", "memit", "snakeviz", "pyinstrument"})
 """Magics that run their text as it stands."""
 
 _IDLE = frozenset({
-    "matplotlib", "config", "load_ext", "reload_ext", "autoreload", "precision", "who", "whos",
+    "linea", "matplotlib", "config", "load_ext", "reload_ext", "autoreload", "precision", "who", "whos",
     "pinfo", "pinfo2", "psearch", "pdoc", "pfile", "psource", "history", "hist", "lsmagic", "magic",
     "quickref", "colors", "xmode", "pdb", "debug", "doctest_mode", "page", "pprint", "notebook", "pylab",
 })  # fmt: skip

@@ -104,6 +104,11 @@ class Session:
         self.budget = self.tools.budget
         self._take_namespace()
 
+    @property
+    def user_classes(self) -> bool:
+        """Whether a class of the user's own was met."""
+        return self.tools.graph.user_classes
+
     def _take_namespace(self) -> None:
         """Take what is in the namespace as having been there before the session."""
         for name, value in list(self.namespace.items()):

@@ -19,6 +19,9 @@ SECTIONS = {
     "Record": {
         "init": Command("start", "init", "Make a store in this folder."),
         "run": Command("start", "run", "Run a script, notebook or module with linea watching."),
+        "slice": Command(
+            "slice", "slice", "Print the code behind any variable of a file that ran."
+        ),
         "demo": Command("start", "demo", "Try everything on a small project made for it."),
     },
     "Ask": {
@@ -87,7 +90,7 @@ def _ran(script: str, arguments: list[str]) -> int:
     """Run a script without loading anything that only other commands need."""
     from pathlib import Path
 
-    if not Path(script).is_file():
+    if not Path(script).is_file() or any(a.startswith(("--save", "--output")) for a in arguments):
         from linea.cli.group import invoke
 
         return invoke(["run", script, *arguments])

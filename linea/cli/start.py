@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,12 +79,48 @@ def _own_options(args: list[str]) -> list[str]:
             return [*args[: number + 2], "--", *args[number + 2 :]]
         if arg.startswith("-m") and not arg.startswith("--"):
             return [*args[: number + 1], "--", *args[number + 1 :]]
-        if arg == "--" or not (arg.startswith("-") or args[number - 1 : number] in _WITH_VALUE):
+        if arg == "--":
             return args
+        if not (arg.startswith("-") or args[number - 1 : number] in _WITH_VALUE):
+            own, rest = _behind(Path(arg), args[number + 1 :])
+            return [*args[:number], *own, "--", arg, *rest]
     return args
 
 
 _WITH_VALUE = (["--save"], ["--output"], ["-o"])
+
+
+def _behind(file: Path, args: list[str]) -> tuple[list[str], list[str]]:
+    """Split what stands behind FILE into options for linea, and what is the program's.
+
+    A program that reads no arguments can't mean `--save` for itself, nor can a notebook.
+    """
+    own: list[str] = []
+    rest: list[str] = []
+    if args and _reads_arguments(file):
+        return own, args
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            return own, [*rest, *words]
+        if [word] in _WITH_VALUE:
+            own += [word, *islice(words, 1)]
+        elif word.startswith(("--save=", "--output=")):
+            own.append(word)
+        else:
+            rest.append(word)
+    return own, rest
+
+
+def _reads_arguments(file: Path) -> bool:
+    from linea.slicing import ARGUMENTS
+
+    if file.suffix == ".ipynb":
+        return False
+    try:
+        return bool(ARGUMENTS.search(file.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False
 
 
 def run(
@@ -108,10 +145,14 @@ def run(
     The program runs as it does without linea: same output, same arguments, same exit status.
     What it saves with linea.save(value, "name") is recorded with the code that made it.
 
+    Options before FILE are linea's, all behind it is the program's; --save behind FILE is linea's
+    where the program reads no arguments.
+
     \b
     Example:
       linea run train.py --epochs 3
-      linea run --save model train.py
+      linea run --save model --save scores train.py --epochs 3
+      linea run train.py --save model
       linea run analysis.ipynb
       linea run -m houses.train
     """
