@@ -20,7 +20,7 @@ SECTIONS = {
         "init": Command("start", "init", "Make a store in this folder."),
         "run": Command("start", "run", "Run a script, notebook or module with linea watching."),
         "slice": Command(
-            "slice", "slice", "Print the code behind any variable of a file that ran."
+            "slice", "slice", "Print the code that made a variable of a file."
         ),
         "demo": Command("start", "demo", "Try everything on a small project made for it."),
     },

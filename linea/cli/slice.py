@@ -38,9 +38,9 @@ def slice(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print the code that made a variable, from the record of the last run.
+    """Print the code that made a variable of a file.
 
-    A run under linea leaves a record in the store, so nothing has to be run or changed to ask for
+    A run under linea leaves a record of it in the store, so nothing has to be run or changed to ask for
     any of its variables later. Where there is no record the file is run, and linea says so.
 
     \b
