@@ -19,9 +19,7 @@ SECTIONS = {
     "Record": {
         "init": Command("start", "init", "Make a store in this folder."),
         "run": Command("start", "run", "Run a script, notebook or module with linea watching."),
-        "slice": Command(
-            "slice", "slice", "Print the code that made a variable of a file."
-        ),
+        "slice": Command("slice", "slice", "Print the code that made a variable of a file."),
         "demo": Command("start", "demo", "Try everything on a small project made for it."),
     },
     "Ask": {
