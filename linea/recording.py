@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -374,7 +375,11 @@ def whole_source(frame: types.FrameType | None, name: str) -> tuple[str, str, st
     """Source, file name and result for a save that nobody watched."""
     while frame is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
-    file = frame.f_code.co_filename if frame is not None else ""
+    # A thread stands on no module.
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    file = frame.f_code.co_filename if frame is not None else main or ""
+    if file == "<string>" and "-c" in sys.orig_argv:
+        return sys.orig_argv[sys.orig_argv.index("-c") + 1].rstrip("\n") + "\n", "-c", None
     if file and Path(file).is_file():
         root = watching.project_folder(Path(file).parent)
         return watching.read_source(Path(file)), watching.shown(Path(file), root), None

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import ast
+import sys
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from linea.capture import magics
 from linea.capture import source as text
 from linea.capture.session import Session
 from linea.trace import Place, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell as it was sent to the shell."""
+
+    raw: str
+    recorded: bool = True
+    """It goes into the history, and has a number."""
+    silent: bool = False
+    """A front end asks something for itself: it isn't of the notebook."""
+
+
+def _running_cell() -> _Cell:
+    """The cell that IPython is about to run.
+
+    Its own event for that says nothing of silent cells, so it is read where it is run.
+    """
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "run_cell_async" and "raw_cell" in frame.f_locals:
+            known = frame.f_locals
+            silent = bool(known.get("silent", False))
+            recorded = bool(known.get("store_history", True)) and not silent
+            return _Cell(known["raw_cell"] or "", recorded, silent)
+        frame = frame.f_back
+    raise LookupError("no cell is running")
 
 
 class Watcher:
@@ -27,8 +57,6 @@ class Watcher:
         self.cells: list[tuple[int | None, str]] = []
         """Every cell that ran: execution count and source, in order."""
         self._queue: list[tuple[ast.stmt, str, int, int]] = []
-        self._raw = ""
-        self._recorded = True
         self._count: int | None = None
         self._original: Any = None
 
@@ -50,41 +78,34 @@ class Watcher:
 
         self.shell.run_code = run_code
         self.shell.ast_transformers.append(self)
-        self.shell.events.register("pre_run_cell", self.pre_run_cell)
 
     def detach(self) -> None:
         if self.shell.__dict__.get("run_code") is not None:
             del self.shell.run_code
         if self in self.shell.ast_transformers:
             self.shell.ast_transformers.remove(self)
-        self.shell.events.unregister("pre_run_cell", self.pre_run_cell)
         self.session.close()
 
     # --------------------------------------------------------------------- IPython's hooks
-
-    def pre_run_cell(self, info: Any) -> None:
-        if self.session.open is not None:
-            return
-        self._recorded = bool(getattr(info, "store_history", True))
-        self._raw = info.raw_cell or ""
 
     def visit(self, tree: ast.AST) -> ast.AST:
         """IPython hands over the tree of a cell that is about to run."""
         if self.session.open is None and isinstance(tree, ast.Module):
             try:
-                self._take(tree)
+                self._take(tree, _running_cell())
             except Exception as error:
-                self._queue = []
                 self.session.fault("reading a cell", error)
+                self._queue = [(n, ast.unparse(n), n.lineno, n.lineno) for n in tree.body]
         return tree
 
-    def _take(self, tree: ast.Module) -> None:
+    def _take(self, tree: ast.Module, cell: _Cell) -> None:
         # IPython has put the cell into its history by now; when it counts up depends on its version.
-        self._count = len(inputs(self.shell)) - 1 if self._recorded else None
-        source = self.shell.transform_cell(self._raw)
-        self.cells.append((self._count, self._raw))
+        self._count = len(inputs(self.shell)) - 1 if cell.recorded else None
+        if not cell.silent:
+            self.cells.append((self._count, cell.raw))
         if self._count is not None:
-            self.session.inputs[self._count] = self._raw.rstrip("\n")
+            self.session.inputs[self._count] = cell.raw.rstrip("\n")
+        source = self.shell.transform_cell(cell.raw)
         self._queue = []
         floor = 0
         for node in tree.body:
@@ -96,9 +117,8 @@ class Watcher:
 
     def resume_cell(self, raw: str) -> None:
         """Take up the rest of a cell in which watching was switched on."""
-        self._raw = raw
         source = self.shell.transform_cell(raw)
-        self._take(ast.parse(source))
+        self._take(ast.parse(source), _Cell(raw))
         for number, (_, code, _, _) in enumerate(self._queue):
             if "linea" in code and ("load_ext" in code or "import" in code or ".save" in code):
                 self._queue = self._queue[number + 1 :]

@@ -187,3 +187,39 @@ def test_linea_run_executes_a_notebook_in_a_kernel(tmp_path: Path) -> None:
         .data["text/plain"]
         == "[1, 3]"
     )
+
+
+def test_cells_outside_the_history_are_taken_as_they_are(tmp_path: Path) -> None:
+    """What front ends run silently, or without a number, changes values like anything else."""
+    with Kernel(tmp_path) as kernel:
+
+        def quietly(source: str, **how: bool) -> None:
+            kernel.client.kc.execute(source, **how)
+
+        kernel.run("%load_ext linea\nimport linea")
+        kernel.run("x = [1]")
+        quietly("x.append(2)", silent=True)
+        quietly("x.append(3)", store_history=False)
+        kernel.run("x.append(4)")
+        code = kernel.text("print(linea.save(x, 'x').get_code(), end='')")
+        assert code == "x = [1]\nx.append(2)\nx.append(3)\nx.append(4)\n"
+        whole = kernel.text("print(linea.get('x').get_session_code())")
+        assert "x.append(3)" in whole and "x.append(2)" not in whole
+
+
+def test_watching_can_be_switched_on_late_and_asked_of(tmp_path: Path) -> None:
+    """What ran before comes from the history, and slices say that it wasn't watched."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("xs = [3]")
+        kernel.run("ys = xs\nys.append(1)")
+        kernel.run("junk = 5")
+        kernel.run("%load_ext linea\nzs = sorted(xs)")
+        shown = kernel.text("%linea slice zs")
+        kept = "xs = [3]\nys = xs\nys.append(1)\nzs = sorted(xs)\n"
+        assert (
+            shown
+            == kept + "# may be larger than needed: some statements ran before linea was loaded\n"
+        )
+        assert "statements recorded" in kernel.text("%linea status")
+        assert kernel.text("%linea save zs late one") == "<Artifact late one@v1: list of 2>\n"
+        assert kernel.text("import linea\nlinea.slice(zs)") == kept
