@@ -234,6 +234,8 @@ class Draft:
     kept: Mapping[Digest, bytes] = field(default_factory=dict)
     """The bytes of the inputs that are small enough to be kept, by digest."""
     git: GitState | None = None
+    folder: str | None = None
+    """Where the session ran, relative to the project where it lies in it; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ class Version:
     unreproducible: tuple[str, ...] = ()
     written: tuple[InputFile, ...] = ()
     git: GitState | None = None
+    folder: str | None = None
 
     @property
     def digest(self) -> Digest:

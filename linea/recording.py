@@ -177,6 +177,7 @@ def _assemble(
         environment=_tried(Environment(), origins.environment, packages, [made.code, *texts]),
         kept=bytes_of_inputs,
         git=_tried(None, origins.git_state, session.root),
+        folder=watching.shown(Path(session.folder), session.root) if session.folder else None,
         result=made.result,
         lines=made.lines,
         source=session.source,

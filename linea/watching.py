@@ -302,6 +302,8 @@ def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
         report("as watching began", error)
         return None
     session.arguments = tuple(sys.argv[1:])
+    with contextlib.suppress(OSError):
+        session.folder = str(Path.cwd())
     _Current.session = session
     # First in, last called: after what the program itself registers.
     atexit.register(_release)

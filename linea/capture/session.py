@@ -83,6 +83,8 @@ class Session:
         """Source of the script; a notebook's Watcher knows its own."""
         self.arguments: tuple[str, ...] = ()
         """What the script was given on its command line."""
+        self.folder: str | None = None
+        """The working folder as the session began."""
         self.inputs: dict[int, str] = {}
         """Sources of a notebook's cells by execution count."""
         self.steps: list[Step] = []

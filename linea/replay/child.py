@@ -166,7 +166,7 @@ def set_stage(request: dict[str, Any]) -> tuple[Path, types.ModuleType]:
     if inside and not (project / source).exists():
         (project / source).parent.mkdir(parents=True, exist_ok=True)
         (project / source).touch()
-    os.chdir(project / request["folder"])
+    os.chdir(working_folder(project, request))
     sys.argv = [source or file.name]
     sys.path.insert(0, str(Path.cwd() if notebook or not source else file.parent))
     module = types.ModuleType("__main__")
@@ -178,6 +178,16 @@ def set_stage(request: dict[str, Any]) -> tuple[Path, types.ModuleType]:
         set_ipython_stage(module, required="get_ipython" in request["code"])
     protect([*request["protected"], *([request["store"]] if request["store"] else [])], request)
     return file, module
+
+
+def working_folder(project: Path, request: Mapping[str, Any]) -> Path:
+    """The folder to run in; one from outside of the project is a scratch copy of it."""
+    folder = Path(request["folder"])
+    place = project / folder
+    if folder.is_absolute():
+        place = Path(request["base"], "root", folder.relative_to(folder.anchor))
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def set_ipython_stage(module: types.ModuleType, *, required: bool) -> None:

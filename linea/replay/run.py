@@ -77,14 +77,16 @@ def run(
     variables: Mapping[str, str | None] = scratch.NO_VARIABLES,
     trace: bool = False,
     isolate: bool = True,
+    folder: str | None = None,
 ) -> Run:
     """Run `code` as `__main__` and encode `result`, or what it saves under `name`.
 
     Nothing below `root` is changed: the code works in a copy of its modules and `inputs`, and
     `linea.get` reads `store` at the versions that `parents` pin. `given` are the bytes of inputs
-    that aren't on disk as they shall be, `variables` are environment variables to set (None: to
-    take away). `isolate` gives the process, where the system can, a view in which the copy lies in
-    the project's own place. With `trace` the digests of what each statement touched are taken after it.
+    that aren't on disk as they shall be, `folder` is where the code ran, inferred where it is
+    None, `variables` are environment variables to set (None: to take away). `isolate` gives the
+    process, where the system can, a view in which the copy lies in the project's own place. With
+    `trace` the digests of what each statement touched are taken after it.
     """
     with scratch_folder() as base:
         for name_of_folder in ("out", "tmp", "code", "root"):
@@ -110,7 +112,7 @@ def run(
             "variables": dict(variables),
             "trace": trace,
             "isolate": isolate,
-            "folder": scratch.working_folder(code, inputs, source),
+            "folder": scratch.working_folder(code, inputs, source) if folder is None else folder,
             "base": str(base),
             "protected": [
                 str(root),
@@ -158,6 +160,7 @@ def rerun(
         },
         trace=trace,
         python=python,
+        folder=version.folder,
         inputs=version.inputs,
         source=version.source,
         name=version.name,

@@ -192,6 +192,7 @@ def run_on_present(
         root=root,
         inputs=version.inputs,
         source=version.source,
+        folder=version.folder,
         name=version.name,
         kind=version.value.kind,
         store=repository.path,
@@ -221,7 +222,6 @@ def draft(repository: Repository, stale: Stale, ran: Run, root: Path, author: Au
         value=Encoded(ran.record, ran.parts[-1], ran.preview),
         author=author.name,
         created=author.clock(),
-        message="update: " + ", ".join(reason.text for reason in stale.reasons),
         parents=tuple(parents(repository, version, ran)),
         inputs=inputs,
         kept=kept,
@@ -233,6 +233,7 @@ def draft(repository: Repository, stale: Stale, ran: Run, root: Path, author: Au
         conservative=version.conservative,
         unreproducible=version.unreproducible,
         git=author.git,
+        folder=version.folder,
     )
 
 

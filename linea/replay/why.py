@@ -250,7 +250,7 @@ def run_mixed(
         raise ReplayError(f"the input {missing[0]} isn't to be had any more as it was")
     return run(
         code, result,
-        root=root, inputs=files, given=given, source=before.source, name=after.name,
+        root=root, inputs=files, given=given, source=before.source, folder=before.folder, name=after.name,
         kind=after.value.kind, store=repository.path,
         parents=list(mixed_parents(planned, taken).values()),
         variables=mixed_variables(planned, taken),

@@ -150,6 +150,7 @@ def manifest(draft: Draft, number: int, previous: CommitId | None) -> bytes:
             "conservative": list(draft.conservative),
             "unreproducible": list(draft.unreproducible),
             **({"git": _git_json(draft.git)} if draft.git else {}),
+            **({"folder": draft.folder} if draft.folder is not None else {}),
         }
     )
 
@@ -352,6 +353,7 @@ def version(found: Json, environment: Environment, id: str) -> Version:
             unreproducible=tuple(_list(found, "unreproducible", str)),
             written=_files(found, "written"),
             git=_git(_maybe(found, "git", dict)),
+            folder=_maybe(found, "folder", str),
         )
     except NewerStoreError:
         raise

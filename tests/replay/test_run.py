@@ -236,3 +236,41 @@ def test_the_handle_is_the_same_as_in_a_session(project: Path, repository, store
     wanted = ["a", 1, "why", "x = [1, 2]", "<Artifact a@v1: list of 2>", [1, 2], 0]
     assert ran.digest == values.digest(wanted), ran.traceback
     assert ran.loaded == (first.commit, first.commit)
+
+
+def test_programs_of_other_kinds_change_nothing(project: Path) -> None:
+    """Where the system allows, not even a shell can change the user's folder by an absolute path."""
+    (project / "a.txt").write_text("41")
+    code = f"import os\nos.system('rm -rf {project}/a.txt; echo x > {project}/b.txt')\nx = sorted(os.listdir({str(project)!r}))"
+    plain = run("import os\nx = os.getcwd()", "x", root=project)
+    if plain.digest != values.digest(str(project.resolve())):
+        pytest.skip("this system gives no process a view of its own")
+    ran = run(code, "x", root=project, inputs=[input_file(project, "a.txt")])
+    assert ran.outcome == "done"
+    assert tree(project) == {"a.txt": b"41"}
+
+
+FOLDERS = {".": "data/a.txt", "sub": "../data/a.txt", "data": "a.txt"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_recorded_folder(project: Path, folder: str) -> None:
+    """A slice runs in the folder that was recorded, though no path in it tells which."""
+    (project / "data").mkdir()
+    (project / "data" / "a.txt").write_text("41")
+    code = f"import os\nx = open(os.path.join(*{FOLDERS[folder].split('/')!r})).read()"
+    ran = run(code, "x", root=project, inputs=[input_file(project, "data/a.txt")], folder=folder)
+    assert ran.digest == values.digest("41"), ran.traceback
+
+
+def test_a_folder_outside_of_the_project(tmp_path: Path) -> None:
+    """A slice that ran elsewhere runs in a copy of that folder, with the inputs from there."""
+    root, other = tmp_path / "project", tmp_path / "other"
+    root.mkdir()
+    other.mkdir()
+    (other / "a.txt").write_text("7")
+    found = InputFile(str(other / "a.txt"), values.digest_file(other / "a.txt"), 1)
+    code = "n = 'a'\nopen('out.txt', 'w').write('x')\nx = open(n + '.txt').read()"
+    ran = run(code, "x", root=root, inputs=[found], folder=str(other))
+    assert ran.digest == values.digest("7"), ran.traceback
+    assert [path.name for path in other.iterdir()] == ["a.txt"]
