@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from linea.codegen import chunks
 from linea.codegen.chunks import HIDDEN, Chunk
-from linea.codegen.parts import Api, Part
+from linea.codegen.parts import Api, Part, argument
 from linea.errors import PipelineError
 from linea.model import Origin
 
@@ -41,7 +41,7 @@ def widen(part: Part, session: str, names: Iterable[str]) -> Part:
     if part.reused or not origins or not any(origins):
         return part
     try:
-        units = list(units_of(session, origins))
+        units = until_saved(list(units_of(session, origins)), part.name)
     except PipelineError:
         return part
     extra = wanted(units, part, set(names))
@@ -73,6 +73,29 @@ def units_of(session: str, origins: Sequence[Origin | None]) -> Iterator[Unit]:
             if text.strip() and not text.strip().startswith("#")
         ]  # fmt: skip
         yield Unit(chunk, cell, rows, text_lines, bool(mine), set(code) <= set(mine))
+
+
+def until_saved(units: list[Unit], name: str) -> list[Unit]:
+    """The statements up to the save: what follows it can't have made the value.
+
+    The save is the first one below the slice that is of this artifact, or may be.
+    """
+    api = Api.of(unit.chunk.tree for unit in units)
+    last = max((at for at, unit in enumerate(units) if unit.held), default=-1)
+    saves = [
+        at
+        for at, unit in enumerate(units)
+        for node in (inner for tree in unit.chunk.tree for inner in ast.walk(tree))
+        if isinstance(node, ast.Call) and api.calls(node, "save") and may_be(node, name)
+    ]
+    if not saves:
+        return units  # saved by name when the session had ended
+    return units[: next((at for at in saves if at >= last), last) + 1]
+
+
+def may_be(call: ast.Call, name: str) -> bool:
+    given = argument(call, 1, "name")
+    return not isinstance(given, ast.Constant) or given.value == name
 
 
 def is_code(line: str) -> bool:
