@@ -221,12 +221,13 @@ def log(
     `name` may be a revision to start from. `since` and `until` are dates, or texts such as
     `2 weeks ago`. The answer is a list, shows itself in a notebook, and has `to_pandas()`.
     """
+    from linea import watching
     from linea.answers import Log
     from linea.history import log as history
     from linea.history.revision import resolve
 
     path = _store(sys._getframe(1))
-    with _opened(path) as repository:
+    with _aside(watching.current()), _opened(path) as repository:
         start = resolve(repository, name, now=now()) if name else None
         found = history.log(
             repository, start.name if start else None, limit=limit, since=_moment(since),
@@ -260,11 +261,12 @@ def blame(revision: str, *, columns: bool = False) -> Blame | ColumnBlame:
     With `columns`, for each column of a table the version that last changed its content. The
     answer is a list, shows itself in a notebook, and has `to_pandas()`.
     """
+    from linea import watching
     from linea.answers import Blame, ColumnBlame
     from linea.history import blame as history
     from linea.history.revision import resolve
 
-    with _opened(_store(sys._getframe(1))) as repository:
+    with _aside(watching.current()), _opened(_store(sys._getframe(1))) as repository:
         found = resolve(repository, revision, now=now())
         if columns:
             return ColumnBlame(history.blame_columns(repository, found))
@@ -288,6 +290,7 @@ def diff(
     compared. Pickled values are read with `trust` alone, as reading them runs their code. The
     answer shows itself in a notebook; its `to_pandas()` has every row that differs.
     """
+    from linea import watching
     from linea.answers import Difference
     from linea.history import diff as history
     from linea.history.diff_table import Choice
@@ -296,7 +299,7 @@ def diff(
 
     path = _store(sys._getframe(1))
     keys, choice = _names(key), Choice(_names(columns), where)
-    with _opened(path) as repository:
+    with _aside(watching.current()), _opened(path) as repository:
         old = resolve(repository, a, now=now())
         new = (
             resolve(repository, completed(b, old.name), now=now())
@@ -330,7 +333,7 @@ def status(*names: str) -> Standing:
     import platform
     from importlib import metadata
 
-    from linea import values
+    from linea import values, watching
     from linea.answers import Standing
     from linea.history.status import Surroundings, survey
     from linea.store.refs import artifact_name
@@ -344,7 +347,7 @@ def status(*names: str) -> Standing:
     path = _store(sys._getframe(1))
     here = Surroundings(platform.python_version(), package, os.environ)
     wanted = [artifact_name(name) for name in names] or None
-    with _opened(path) as repository:
+    with _aside(watching.current()), _opened(path) as repository:
         found = survey(repository, path.parent, values.digest_file, wanted, here)
     return Standing(found.versions, found.stale, found.altered, found.unverified)
 

@@ -126,10 +126,10 @@ def upstream_changes(old: Version, new: Version) -> Iterator[Change]:
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if was is None and now is not None:
-            text = f"now from {name}@v{now.number}"
+            text = f"{name}@v{now.number} as well"
             yield Change("upstream", text, name, None, f"v{now.number}")
         elif now is None and was is not None:
-            yield Change("upstream", f"no longer from {name}", name, f"v{was.number}", None)
+            yield Change("upstream", f"{name} no longer", name, f"v{was.number}", None)
         elif was is not None and now is not None and was.commit != now.commit:
             text = f"{name} v{was.number} → v{now.number}"
             yield Change("upstream", text, name, f"v{was.number}", f"v{now.number}")

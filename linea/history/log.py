@@ -61,7 +61,7 @@ class _Row(NamedTuple):
     removed: int
 
 
-_ROWS = "log-1"
+_ROWS = "log-2"
 """Name of the cache; its number changes with the words that a log says."""
 
 

@@ -102,7 +102,7 @@ def test_upstream(history: History) -> None:
     history.save(20, parents=[two])
     assert why(history) == "from clean v1 → v2 ⇒ 10 → 20"
     history.save(20)
-    assert why(history) == "from no longer from clean ⇒ same value"
+    assert why(history) == "from clean no longer ⇒ same value"
 
 
 def test_a_helper_module(history: History) -> None:
