@@ -1,0 +1,287 @@
+"""Drafts to versions: their objects written, then the refs that name them moved."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from linea.errors import (
+    DamagedStoreError,
+    NameNotAllowedError,
+    NewerStoreError,
+    NoSuchVersionError,
+    StoreError,
+)
+from linea.model import ArtifactName, CommitId, Draft, Encoded, Version
+from linea.store import chunks, layout, notes, operations, parts, refs
+from linea.store.archive import Archive
+from linea.store.backend import RefChange
+from linea.store.layout import Entry
+from linea.store.objects import (
+    Batch,
+    Commit,
+    GitObject,
+    ObjectId,
+    commit_bytes,
+    object_id,
+)
+from linea.store.operations import Doing, NoteChange, NotesChange
+
+T = TypeVar("T")
+
+_EARLY_FROM = 64 * 1024
+_ATTEMPTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A draft whose value is written or about to be."""
+
+    draft: Draft
+    files: Mapping[str, ObjectId]
+    trees: Mapping[str, ObjectId]
+    waiting: Mapping[ObjectId, GitObject]
+    """Objects that go in with the commit."""
+
+
+def _expected(value: Encoded) -> int:
+    """About how many bytes a value takes."""
+    return sum(len(p) if isinstance(p, bytes) else p.size for p in value.parts.values())
+
+
+class Saving(Archive):
+    """A store that takes new versions."""
+
+    # -------------------------------------------------------------------------------------- saving
+    def commit(self, drafts: Sequence[Draft]) -> list[Version]:
+        """Save `drafts` as the next versions of their artifacts; all become visible together."""
+        for draft in drafts:
+            self._check(draft)
+        # From the first byte on: a gc waits until what is written now is part of a version.
+        with self._backend.writing():
+            made = [self._made(draft) for draft in drafts]
+            waiting = {id: item for each in made for id, item in each.waiting.items()}
+
+            def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
+                batch.objects.update(waiting)
+                return self._saved(batch, made)
+
+            reason = "save " + ", ".join(draft.name for draft in drafts)
+            ids = self._write(save, reason, Doing("save"))
+        self._backend.tidy()
+        return [self._version(id) for id in ids]
+
+    def put_back(self, version: Version, made: Encoded) -> None:
+        """Store a dropped or damaged value that was made again; StoreError for another value."""
+        if made.record.digest != version.digest:
+            raise StoreError(f"what was made again isn't the value of {version.revision}")
+        with self._backend.writing():
+            sink = parts.Sink(self._backend, _expected(made))
+            written = parts.write(sink, made.parts, self._shareable(None))
+            if written.parts != version.value.parts:
+                raise StoreError(
+                    f"the value of {version.revision} was made again, but in other bytes than were"
+                    " stored",
+                    hint="save it as a new version instead: run its code",
+                )
+            sink.flush()
+
+            def store(batch: Batch) -> tuple[list[RefChange], None]:
+                tree = batch.add_tree(written.files, written.trees)
+                message = f"The value of {version.revision}, made again\n"
+                moment = int(self._clock().timestamp())
+                said = Commit(tree, (), "linea <linea@localhost>", moment, 0, message)
+                ref = refs.REBUILT + version.commit
+                id = batch.add("commit", commit_bytes(said))
+                changes = [RefChange(ref, self._backend.ref(ref), id)]
+                known = self._notes(version)
+                if known.dropped is not None:
+                    note = layout.notes_bytes(replace(known, dropped=None))
+                    new = {ObjectId(version.commit): note}
+                    message = f"Put back the value of {version.revision}"
+                    changes.append(self._noted(batch, refs.NOTES, new, message))
+                return changes, None
+
+            self._write(store, f"put back the value of {version.revision}", Doing("rebuild"))
+
+    # ------------------------------------------------------------------------------------- objects
+    def _check(self, draft: Draft) -> None:
+        if refs.artifact_name(draft.name) != draft.name:
+            raise NameNotAllowedError(f"{draft.name!r} was not checked by artifact_name")
+        for tag in draft.tags:
+            refs.tag_name(tag)
+        if draft.created.tzinfo is None:
+            raise ValueError("a draft's `created` must know its time zone")
+        for parent in draft.parents:
+            if not self._backend.has(ObjectId(parent.commit)):
+                raise NoSuchVersionError(
+                    f"{parent.name}@v{parent.number}, which {draft.name} was made from, is not"
+                    " in this store",
+                    hint=f"fetch it first, or load {parent.name} from this store",
+                )
+
+    def _made(self, draft: Draft) -> _Made:
+        """Write the files of a version that don't depend on its number.
+
+        Large ones are written before the lock is taken: others needn't wait for them. An
+        unchanged value isn't even encoded: the version gets the tree that the one before has.
+        """
+        before = self._before(draft.name)
+        record = draft.value.record
+        unchanged = before is not None and layout.form(before.value) == layout.form(record)
+        if before is not None and unchanged and not self._is_elsewhere(before):
+            sink, known = parts.Sink(self._backend, 0), before.value.parts
+            trees = {}
+            value = self._tree(before.commit, before.revision).get(layout.VALUE.rstrip("/"))
+            if value is not None:
+                trees = {value.name: value.id}
+            written = parts.Written(known, {}, trees)
+        else:
+            sink = parts.Sink(self._backend, _expected(draft.value))
+            written = parts.write(sink, draft.value.parts, self._shareable(before))
+        files = {path: sink.add(data) for path, data in layout.contents(draft).items()}
+        if sink.batch.size > _EARLY_FROM:
+            sink.flush()
+        draft = replace(
+            draft, value=replace(draft.value, record=replace(record, parts=written.parts))
+        )
+        return _Made(draft, {**files, **written.files}, written.trees, sink.batch.objects)
+
+    def _before(self, name: ArtifactName) -> Version | None:
+        """The newest version of an artifact, where it is whole: one to share with."""
+        id = self._backend.ref(refs.artifact_ref(name))
+        if id is None:
+            return None
+        try:
+            return self._version(CommitId(id))
+        except (DamagedStoreError, NewerStoreError):
+            return None
+
+    def _shareable(self, before: Version | None) -> chunks.Known:
+        if before is not None:
+            with contextlib.suppress(DamagedStoreError):
+                return self._value_tree(before).known(before.value, self._backend.has)
+        return chunks.Known(lambda id: b"", lambda id: False)
+
+    def _is_elsewhere(self, version: Version) -> bool:
+        """Whether the value isn't, or not surely, where the version's own tree has it."""
+        again = self._backend.ref(refs.REBUILT + version.commit)
+        return again is not None or self.is_dropped(version)
+
+    def _saved(self, batch: Batch, made: Sequence[_Made]) -> tuple[list[RefChange], list[CommitId]]:
+        """Put the commits of drafts into `batch`."""
+        tips: dict[str, Entry] = {}
+        changes: dict[str, RefChange] = {}
+        ids = []
+        for each in made:
+            draft = each.draft
+            ref = refs.artifact_ref(draft.name)
+            if ref not in changes:
+                changes.update(self._begun(batch, draft.name, tips))
+            tip = tips.get(draft.name)
+            number, previous = (tip.number + 1, tip.commit) if tip else (1, None)
+            manifest = batch.add("blob", layout.manifest(draft, number, previous))
+            tree = batch.add_tree({**each.files, layout.MANIFEST: manifest}, each.trees)
+            said = layout.commit(draft, number, previous, tree)
+            id = batch.add("commit", commit_bytes(said))
+            tips[draft.name] = layout.entry(id, said)
+            changes[ref] = replace(changes[ref], new=id)
+            for tag in draft.tags:
+                tag_ref = refs.tag_ref(draft.name, refs.tag_name(tag))
+                old = changes[tag_ref].old if tag_ref in changes else self._backend.ref(tag_ref)
+                changes[tag_ref] = RefChange(tag_ref, old, id)
+            ids.append(CommitId(id))
+        return list(changes.values()), ids
+
+    def _begun(
+        self, batch: Batch, name: ArtifactName, tips: dict[str, Entry]
+    ) -> dict[str, RefChange]:
+        """What moves when `name` gets its next version; its newest entry goes into `tips`.
+
+        A deleted artifact goes on where it ended, so that no number is given twice, with the
+        versions up to there hidden.
+        """
+        ref, deleted = refs.artifact_ref(name), refs.deleted_ref(name)
+        tip, gone = self._backend.ref(ref), self._backend.ref(deleted)
+        changes = [RefChange(ref, tip, tip)]
+        if tip is None and gone is not None:
+            tip = gone
+            hide = [entry.commit for entry in self._chain(gone, name)]
+            changes += [RefChange(deleted, gone, None), *self._hide(batch, hide, name)]
+        if tip is not None:
+            tips[name] = self._entry(tip, name)
+        return {change.ref: change for change in changes}
+
+    def _hide(
+        self, batch: Batch, commits: Iterable[CommitId], name: str, *, undo: bool = False
+    ) -> list[RefChange]:
+        """Mark versions as deleted, or as not deleted any more."""
+        now = self._clock()
+        mark = None if undo else layout.dumps({"format": 1, "deleted": now.isoformat()})
+        hidden = self._hidden()
+        changes = {ObjectId(each): mark for each in commits if (each in hidden) is undo}
+        if not changes:
+            return []
+        message = f"{'Restore' if undo else 'Delete'} versions of {name}"
+        return [self._noted(batch, refs.HIDDEN, changes, message)]
+
+    def _noted(
+        self, batch: Batch, ref: str, new: Mapping[ObjectId, bytes | None], message: str
+    ) -> NotesChange:
+        """The move of a ref of notes by which these commits get their notes."""
+        tip = self._backend.ref(ref)
+        changed = tuple(
+            NoteChange(
+                ref,
+                commit,
+                notes.note(self._backend, tip, commit),
+                None if data is None else object_id(GitObject("blob", data)),
+            )
+            for commit, data in new.items()
+        )
+        moment = int(self._clock().timestamp())
+        id = notes.with_notes(self._backend, batch, tip, new, message=message, time=moment)
+        return NotesChange(ref, tip, id, changed)
+
+    # ---------------------------------------------------------------------------------------- refs
+    def _write(
+        self,
+        make: Callable[[Batch], tuple[list[RefChange], T]],
+        reason: str,
+        doing: Doing | None = None,
+    ) -> T:
+        """Write what `make` puts into a batch, then move its refs, until nobody came between.
+
+        What is said to be done by it can be undone.
+        """
+        with self._backend.writing(), self._backend.lock():
+            for _ in range(_ATTEMPTS):
+                batch = Batch()
+                changes, result = make(batch)
+                self._backend.write(batch.objects)
+                if self._backend.update_refs(changes, reason):
+                    if doing is not None and changes:
+                        self._record(doing, reason, changes)
+                    return result
+        raise StoreError("others keep writing to the store", hint="save again when they are done")
+
+    def _record(self, doing: Doing, reason: str, changes: Sequence[RefChange]) -> None:
+        if doing.kind == "save":
+            for change in changes:
+                if change.ref.startswith(refs.ARTIFACTS) and change.new is not None:
+                    new = self._until(change.new, change.old)
+                    doing.versions.extend((e.name, e.number, e.commit) for e in new)
+            reason = "save " + ", ".join(f"{name}@v{number}" for name, number, _ in doing.versions)
+        done = operations.operation(doing, reason, changes, self._clock())
+        self._backend.record(operations.line(done))
+
+    def _until(self, tip: ObjectId, old: ObjectId | None) -> list[Entry]:
+        """The versions from `tip` back to the one after `old`, the oldest first."""
+        entry = self._entry(tip, "a version")
+        found = [entry]
+        while entry.previous is not None and old is not None and entry.previous != CommitId(old):
+            entry = self._entry(ObjectId(entry.previous), entry.name)
+            found.append(entry)
+        return found[::-1]
