@@ -386,8 +386,18 @@ def split(piece: Buffer) -> Iterator[memoryview]:
 def read(pieces: Iterable[Buffer], size: int) -> pa.ChunkedArray:
     """Return the column that the pieces of a part of `size` bytes hold.
 
-    It has one chunk, unless it has more text than the type's offsets can tell.
+    It has one chunk, unless it has more text than the type's offsets can tell. Raise
+    DamagedStoreError where the pieces are none of a column.
     """
+    try:
+        return _column(pieces, size)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise DamagedStoreError(f"a column's part is damaged: {error}") from error
+    except (StopIteration, RuntimeError, struct.error) as error:
+        raise DamagedStoreError("a column's part is cut off") from error
+
+
+def _column(pieces: Iterable[Buffer], size: int) -> pa.ChunkedArray:
     found = (each for piece in pieces for each in split(piece))
     type = column_type(bytes(next(found)))
     plain = physical(type)

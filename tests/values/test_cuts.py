@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from linea.errors import DamagedStoreError
 from linea.values import cuts, packing
 
 ROWS = 120_000
@@ -136,3 +137,20 @@ def test_a_row_larger_than_any_segment_is_one_segment() -> None:
     assert read(column).equals(pa.chunked_array([column]))
     nested = pa.array([[0] * 500_000, [1], None])
     assert read(nested).equals(pa.chunked_array([nested]))
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_damaged_columns_are_errors_and_nothing_else(name: str) -> None:
+    """Whatever bytes stand for a column, they are read as one or refused, in bounds."""
+    drawn = random.Random(name)
+    for _ in range(60):
+        column = COLUMNS[name].slice(0, drawn.randrange(200))
+        data = bytearray(bytes(packing.stream(packing.source(column), "")))
+        for _ in range(drawn.randrange(1, 5)):
+            data[drawn.randrange(len(data))] = drawn.randrange(256)
+        broken = bytes(data[: drawn.choice([len(data), drawn.randrange(len(data))])])
+        try:
+            found = packing.read([broken], len(broken))
+        except DamagedStoreError:
+            continue
+        found.validate()
