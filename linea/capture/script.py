@@ -6,10 +6,12 @@ import ast
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from linea.capture import source as text
+from linea.capture import tracing
 from linea.capture.session import Session
 from linea.trace import Place, Statement
 
@@ -43,20 +45,42 @@ def run_statements(
     flags = future_flags(tree)
     floor = 0
     session.text = source
+    again: tracing.PutBack = []
     for number, node in enumerate(tree.body):
         statement = statement_of(session, node, source, shown, floor)
         floor = node.end_lineno or node.lineno
         if number < start:
             guarded(session, session.assume, node, statement)
             continue
-        compiled, mode = compile_statement(node, filename, flags, docstring=number == 0)
+        compiled = compile_statement(node, filename, flags, docstring=number == 0)
         guarded(session, session.before, node, statement)
+        run = partial(eval, compiled, namespace)
+        error = events = None
+        gave_value = False
+        for switch in again:
+            switch()
         try:
-            gave_value = run_code(compiled, mode, namespace)
-        except BaseException as error:
-            guarded(session, session.after, error, statement=statement)
+            gave_value = run() is not None
+        except BaseException as raised:
+            error = raised
             raise
-        guarded(session, session.after, gave_value=gave_value, statement=statement)
+        finally:
+            # Written out here: a function of ours would show in the user's profile.
+            if (trace := tracing.trace_function()) is not None:
+                tracing.stop_tracing()
+            if (profile := tracing.profiler()) is not None:
+                tracing.stop_profiling()
+            if tracing.monitor() is not None:
+                events = tracing.monitored()
+                tracing.stop_monitoring()
+            again = tracing.put_back(trace, profile, events) if trace or profile or events else []
+            guarded(session, session.after, error, gave_value=gave_value, statement=statement)
+            if error is not None:
+                error = None
+                for switch in again:
+                    switch()
+    for switch in again:
+        switch()
 
 
 def statement_of(
@@ -88,21 +112,16 @@ def run_unwatched(source: str, filename: str, namespace: dict[str, Any]) -> None
 
 def compile_statement(
     node: ast.stmt, filename: str, flags: int, *, docstring: bool
-) -> tuple[types.CodeType, str]:
-    """Code of one statement, with its own lines; an expression gives its value."""
-    if isinstance(node, ast.Expr) and not docstring:
-        expression = ast.Expression(node.value)
-        return compile(expression, filename, "eval", flags, dont_inherit=True), "eval"
-    module = ast.Module([node], [])
-    return compile(module, filename, "exec", flags, dont_inherit=True), "exec"
-
-
-def run_code(code: types.CodeType, mode: str, namespace: dict[str, Any]) -> bool:
-    """Run; tell of an expression whether it gave something other than None."""
-    if mode == "eval":
-        return eval(code, namespace) is not None
-    exec(code, namespace)
-    return False
+) -> types.CodeType:
+    """Code of one statement, with its own lines, for `eval`: an expression gives its value."""
+    shown = isinstance(node, ast.Expr) and not docstring
+    tree = (
+        ast.Expression(node.value)
+        if isinstance(node, ast.Expr) and shown
+        else ast.Module([node], [])
+    )
+    mode = "eval" if shown else "exec"
+    return cast(types.CodeType, compile(tree, filename, mode, flags, dont_inherit=True))
 
 
 def main_module(path: Path) -> types.ModuleType:
