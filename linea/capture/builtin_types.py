@@ -191,6 +191,8 @@ def _text_buffer(obj: Any, walk: Walk) -> object:
 
 def _handle(obj: Any, walk: Walk) -> object:
     walk.blind(obj)
+    if not obj.closed and obj.writable():
+        walk.weak.add(address(obj))  # as it dies, what it still holds is written
     name = getattr(obj, "name", None)
     if isinstance(name, (str, bytes)) and not (isinstance(name, str) and name.startswith("<")):
         walk.files.add(name if isinstance(name, str) else name.decode("utf-8", "surrogateescape"))

@@ -208,11 +208,15 @@ class Evidence:
             concerned
             | graph.holders(k for n in concerned for k in graph.reach.get(n, NOTHING).keys)
         )
-        if concerned - self.bound:
+        if concerned - self.bound or graph.moved:
             self.mutates |= concerned - self.bound
             held = {n for n, r in known.items() if r.keys & graph.moved}
             self.reads |= concerned | held
             self.running.reads |= held  # what they were bound to before counts
+            paths = {p for n in held & (self.bound | self.unbound) for p in known[n].files}
+            closed = _prefixed("file", map(self.tools.filing.files.absolute, paths))
+            self.mutates |= closed
+            self.reads |= closed
         for name in self.bound | concerned:
             self.reads |= graph.holders(graph.reach.get(name, NOTHING).weak) - self.bound
         for key in [k for k in graph.moved if k not in graph.owners]:

@@ -178,6 +178,8 @@ class Graph:
                 self.moved |= self.watched.keys() & (keys ^ before)
             self._own(name, keys - before)
             self._drop(name, before - keys)
+        for key in self.reach.get(name, NOTHING).weak - walk.weak:
+            self.watched.get(key, set()).discard(name)
         for key in walk.weak:
             self.watched.setdefault(key, set()).update((name, *walk.names))
         self.reach[name] = Reach(
