@@ -171,8 +171,18 @@ class Graph:
 
     def _adopt(self, name: str, walk: Walk) -> None:
         """What `walk` found is what `name` leads to."""
-        keys = frozenset(walk.keys | self.links[name] if name in self.links else walk.keys)
         before = self.reach.get(name, NOTHING).keys
+        sharers: set[str] = set()
+        found = walk.keys
+        if walk.cut:
+            # All of it counts as one from here on, shared with whoever holds a part now: so many
+            # keys would cost more in every statement than looking did.
+            sharers = self.holders(before | found)
+            found = walk.opaque | {address(self.namespace.get(name))}
+            for other in sharers:  # modules are never mixed with what uses them
+                if is_a(self.namespace.get(other), types.ModuleType):
+                    found |= walk.keys & self.reach.get(other, NOTHING).keys
+        keys = frozenset(found | self.links[name] if name in self.links else found)
         if keys != before:
             if self.watched:
                 self.moved |= self.watched.keys() & (keys ^ before)
@@ -195,6 +205,8 @@ class Graph:
             walk.pyplot,
             walk.cut,
         )
+        if sharers:
+            self.mix(sharers | {name})
 
     def forget(self, name: str) -> None:
         """`name` is unbound, or bound to something immutable."""
@@ -265,7 +277,8 @@ class Graph:
         known = [
             n for n in names if n in self.reach and not is_a(namespace.get(n), types.ModuleType)
         ]
-        if len(known) > 1:
+        common = [self.links.get(n, set()) for n in known]
+        if len(known) > 1 and all(k >= MIXED for k in set.intersection(*common)):
             self._mixed += 1
             for name in known:
                 self.link(name, {MIXED - self._mixed})
