@@ -163,6 +163,11 @@ def stored_sizes(folder: Path) -> Iterable[tuple[ObjectId, Path, int]]:
             pack = Pack(index)
         except (OSError, ValueError):
             continue
-        for id, size in pack.sizes():
+        try:
+            sizes = pack.sizes()
+        except ValueError:
+            continue  # it stays as it is, for fsck to see
+        finally:
+            pack.close()
+        for id, size in sizes:
             yield id, index, size
-        pack.close()

@@ -74,9 +74,11 @@ class ObjectFolder:
 
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there, without looking at its bytes."""
+        raw = bytes.fromhex(id)
         return any(
-            isinstance(place, Pack) or os.path.exists(place)  # noqa: PTH110 - text, as it's faster
-            for place in self._places(id, bytes.fromhex(id))
+            # A pack whose index is damaged doesn't count: the object is then written once more.
+            _holds(place, raw) is True if isinstance(place, Pack) else os.path.exists(place)  # noqa: PTH110 - text, as it's faster
+            for place in self._places(id, raw)
         )
 
     def expand(self, prefix: str) -> list[ObjectId]:
@@ -108,7 +110,7 @@ class ObjectFolder:
         """Where an object may be: packs that name it, and paths of loose files."""
         tried = set()
         for name in reversed(list(self._packs)):
-            if self._packs[name].offset(raw) is not None:
+            if _holds(self._packs[name], raw) is not False:
                 tried.add(name)
                 # The objects of a save lie together: its pack is the first to look into.
                 self._packs[name] = self._packs.pop(name)
@@ -118,7 +120,7 @@ class ObjectFolder:
         # Packs are merged beside us: one that came since holds what another one held.
         while self._list_packs():
             for name, pack in list(self._packs.items()):
-                if name not in tried and pack.offset(raw) is not None:
+                if name not in tried and _holds(pack, raw) is not False:
                     tried.add(name)
                     yield pack
 
@@ -338,6 +340,14 @@ def _stored(raw: bytes, size: int) -> bytes | None:
         if last:
             return b"".join(pieces) if not left else None
     return None
+
+
+def _holds(pack: Pack, id: bytes) -> bool | None:
+    """Whether an object is in a pack; None where the damage of its index leaves that open."""
+    try:
+        return pack.offset(id) is not None
+    except ValueError:
+        return None
 
 
 def _read_loose(path: str) -> GitObject:

@@ -54,14 +54,14 @@ def start(program: str, path: Path, *args: object, **options: object) -> subproc
 
 @pytest.mark.slow
 def test_eight_writers_number_every_version(tmp_path: Path) -> None:
-    """Of 8 processes × 25 saves on one artifact all 200 are there, numbered without a gap."""
+    """Of 8 processes × 50 saves on one artifact all 400 are there, numbered without a gap."""
     path = tmp_path / ".linea"
     Repository.create(path).close()
-    writers = [start(WRITER, path, 25, "features") for _ in range(8)]
+    writers = [start(WRITER, path, 50, "features") for _ in range(8)]
     assert [writer.wait() for writer in writers] == [0] * 8
     with Repository.open(path) as repository:
         versions = list(repository.versions("features"))
-    assert [version.number for version in versions] == list(range(200, 0, -1))
+    assert [version.number for version in versions] == list(range(400, 0, -1))
     assert [v.previous for v in versions] == [*(v.commit for v in versions[1:]), None]
     fsck(path)
 
