@@ -9,7 +9,7 @@ from typing import Any
 from linea.codegen.parts import quote
 from linea.pipeline import runtime
 from linea.pipeline.plan import Plan
-from linea.pipeline.targets.common import literal
+from linea.pipeline.targets.common import laid_out, literal
 
 PROGRAM: Any = runtime
 """It is copied into generated code, and has no types."""
@@ -89,14 +89,16 @@ def test_value(run, artifact):
     if output in tasks.TASKS[task]["files"]:
         same(contents(EXPECTED / task, output), contents(folder / task, output))
     else:
-        same(tasks.read_value(EXPECTED / task, output), tasks.read_value(folder / task, output))
+        wanted = tasks.read_value(EXPECTED / task, output)
+        same(wanted, tasks.read_value(folder / task, output))
 
 
 def contents(folder, output):
     """What is in a file, or in the files of a folder."""
     top = tasks.file_of(folder, output)
     files = sorted(top.rglob("*")) if top.is_dir() else [top]
-    return {{str(p.relative_to(top.parent)): p.read_bytes() for p in files if p.is_file()}}
+    inside = [path for path in files if path.is_file()]
+    return {{str(path.relative_to(top.parent)): path.read_bytes() for path in inside}}
 
 
 def same(wanted, found, where="value"):
@@ -106,7 +108,9 @@ def same(wanted, found, where="value"):
     if kind in ("pandas.DataFrame", "pandas.Series"):
         import pandas.testing
 
-        check = getattr(pandas.testing, f"assert_{{'frame' if 'Data' in kind else 'series'}}_equal")
+        check = pandas.testing.assert_series_equal
+        if kind == "pandas.DataFrame":
+            check = pandas.testing.assert_frame_equal
         check(found, wanted, check_exact=TOLERANCE == 0, **close())
     elif kind.endswith("Index") and kind.startswith("pandas."):
         import pandas.testing
@@ -115,7 +119,8 @@ def same(wanted, found, where="value"):
     elif kind == "numpy.ndarray":
         import numpy
 
-        assert found.dtype == wanted.dtype, f"{{where}}: {{found.dtype}}, not {{wanted.dtype}}"
+        different = f"{{where}}: {{found.dtype}}, not {{wanted.dtype}}"
+        assert found.dtype == wanted.dtype, different
         if wanted.dtype.kind == "O":
             same(wanted.tolist(), found.tolist(), where)
         elif TOLERANCE and wanted.dtype.kind in "fc":
@@ -124,13 +129,15 @@ def same(wanted, found, where="value"):
             numpy.testing.assert_array_equal(found, wanted, err_msg=where)
     elif isinstance(wanted, float):
         equal = math.isclose(found, wanted, rel_tol=TOLERANCE) or found == wanted
-        assert equal or (found != found and wanted != wanted), f"{{where}}: {{found!r}}, not {{wanted!r}}"
+        equal = equal or (found != found and wanted != wanted)
+        assert equal, f"{{where}}: {{found!r}}, not {{wanted!r}}"
     elif isinstance(wanted, dict):
         assert list(found) == list(wanted), where
         for key in wanted:
             same(wanted[key], found[key], f"{{where}}[{{key!r}}]")
     elif isinstance(wanted, (list, tuple)):
-        assert len(found) == len(wanted), f"{{where}}: {{len(found)}} entries, not {{len(wanted)}}"
+        sizes = f"{{len(found)}} entries, not {{len(wanted)}}"
+        assert len(found) == len(wanted), f"{{where}}: {{sizes}}"
         for at, (one, other) in enumerate(zip(wanted, found)):
             same(one, other, f"{{where}}[{{at}}]")
     elif isinstance(wanted, (str, bytes, int, bool, set, frozenset, type(None))):
@@ -171,7 +178,7 @@ def test_file(plan: Plan, project: str, root: Path) -> str:
         for output, artifact in task.artifacts.items():
             version = plan.source(artifact).version
             reason = "; ".join(version.unreproducible)
-            rows.append(f"    {quote(artifact)}: {literal((task.name, output, reason))},")
+            rows.append(laid_out(f"{quote(artifact)}: ", (task.name, output, reason), 4) + ",")
     sizes = {p: size(root / p) for task in plan.tasks for p in task.reads}
     large = {path: each for path, each in sizes.items() if each > SMALL}
     return TEXT.format(

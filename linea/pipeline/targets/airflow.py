@@ -81,7 +81,7 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
         given.append(f"tags={literal(list(options.tags))}")
     if plan.parameters:
         rows = [f"    {quote(p.name)}: {param(p)}," for p in plan.parameters]
-        given.append("params={\n" + "\n".join(rows) + "\n    }")
+        given.append("params={\n" + "\n".join(rows) + "\n}")
     own = {name.partition("=")[0]: name for name in given}
     own.update({k.partition("=")[0]: k for k in keywords(options.settings)})
     text = head + "@dag(\n" + indented(f"{each}," for each in own.values()) + "\n)\n"
@@ -116,7 +116,12 @@ def safe(text: str) -> str:
 
 def wiring(plan: Plan) -> list[str]:
     variables = {task.name: f"{task.name}_task" for task in plan.tasks}
-    lines = [f"{variables[task.name]} = {task.name}()" for task in plan.tasks]
+    used = {name for task in plan.tasks for name in task.upstream}
+    used |= {task.name for task in plan.tasks if task.upstream}
+    lines = [
+        f"{variables[task.name]} = {task.name}()" if task.name in used else f"{task.name}()"
+        for task in plan.tasks
+    ]
     for task in plan.tasks:
         if task.upstream:
             before = [variables[name] for name in task.upstream]

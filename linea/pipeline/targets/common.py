@@ -49,7 +49,8 @@ def tasks_file(plan: Plan, options: Options) -> str:
 def tables(plan: Plan, options: Options) -> str:
     tasks = [f"    {quote(task.name)}: {{\n{entry(task)}    }}," for task in plan.tasks]
     parameters = [
-        f"    {quote(p.name)}: ({quote(p.kind)}, {default_text(p)!r})," for p in plan.parameters
+        f"    {quote(p.name)}: ({quote(p.kind)}, {quote(default_text(p))}),"
+        for p in plan.parameters
     ]
     return "\n".join(
         [
@@ -80,7 +81,24 @@ def entry(task: Task) -> str:
         "reads": list(task.reads),
         "writes": list(task.writes),
     }
-    return "".join(f"        {quote(key)}: {literal(value)},\n" for key, value in rows.items())
+    return "".join(f"{laid_out(f'{quote(key)}: ', value, 8)},\n" for key, value in rows.items())
+
+
+BRACKETS = {dict: ("{", "}"), list: ("[", "]")}
+
+
+def laid_out(head: str, value: object, columns: int) -> str:
+    """`head` and a literal: on one line where it fits, else one entry a line, as black does."""
+    line = " " * columns + head + literal(value)
+    if len(line) < 88 or not isinstance(value, (list, dict, tuple)) or not value:
+        return line
+    if isinstance(value, dict):
+        rows = [laid_out(f"{literal(k)}: ", v, columns + 4) for k, v in value.items()]
+    else:
+        rows = [laid_out("", each, columns + 4) for each in value]
+    first, last = BRACKETS.get(type(value), ("(", ")"))
+    body = "".join(f"{row},\n" for row in rows)
+    return f"{' ' * columns}{head}{first}\n{body}{' ' * columns}{last}"
 
 
 def literal(value: object) -> str:
@@ -138,10 +156,6 @@ def argument(parameter: Parameter) -> str:
     return f"{parameter.name}: {typed(parameter)} = {text}"
 
 
-def parameters_dict(names: Iterable[str]) -> str:
-    return "{" + ", ".join(f"{quote(name)}: {name}" for name in names) + "}"
-
-
 def requirements(plan: Plan) -> str:
     """The packages that the slices import, at the versions that they ran with."""
     return lock.direct(plan.environment.packages, imported(plan.module))
@@ -181,7 +195,8 @@ def code_version(plan: Plan, task: Task) -> str:
 
 def call(start: str, arguments: Sequence[str], end: str = ")") -> str:
     line = start + ", ".join(arguments) + end
-    return line if len(line) <= 88 else exploded(start, arguments, end)
+    # Most calls stand in a function, four columns in.
+    return line if len(line) <= 84 else exploded(start, arguments, end)
 
 
 def keywords(settings: Mapping[str, Any]) -> list[str]:

@@ -43,16 +43,17 @@ def materialize(context, name, upstream, parameters):
     """Run one task in the folder of this run."""
     run_dir = RUNS / (context.run.root_run_id or context.run.run_id)
     newest = RUNS / "newest"
-    inputs = {{
-        task: run_dir / task if (run_dir / task).exists() else (newest / task).read_text()
-        for task in upstream
-    }}
+    inputs = {{}}
+    for task in upstream:
+        made_here = (run_dir / task).exists()
+        inputs[task] = run_dir / task if made_here else (newest / task).read_text()
     start(name, run_dir, parameters.model_dump(), inputs=inputs)
     newest.mkdir(parents=True, exist_ok=True)
     unfinished = newest / f".{{name}}.{{context.run.run_id}}"
     unfinished.write_text(str(run_dir / name))
     unfinished.replace(newest / name)
-    return dg.MaterializeResult(metadata={{"folder": dg.MetadataValue.path(str(run_dir / name))}})
+    folder = dg.MetadataValue.path(str(run_dir / name))
+    return dg.MaterializeResult(metadata={{"folder": folder}})
 
 
 '''

@@ -63,7 +63,8 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
         f"\n\n\n@dsl.pipeline({', '.join(settings)})\n{call(f'def {name}(', signature, '):')}\n"
         f"{indented(body)}\n\n\n"
         'if __name__ == "__main__":\n'
-        f'    compiler.Compiler().compile({name}, str(Path(__file__).with_name("{name}.yaml")))\n'
+        f'    target = Path(__file__).with_name("{name}.yaml")\n'
+        f"    compiler.Compiler().compile({name}, str(target))\n"
     )
     common = package(plan, options)
     common["Dockerfile"] = dockerfile(plan, options, "RUN pip install --no-cache-dir 'kfp>=2,<3'")

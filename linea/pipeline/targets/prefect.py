@@ -13,7 +13,6 @@ from linea.pipeline.targets.common import (
     keywords,
     literal,
     package,
-    parameters_dict,
 )  # fmt: skip
 
 HEAD = '''\
@@ -51,7 +50,7 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
     body = [
         '"""Run all tasks; return the folder of their values."""',
         f"run_dir = RUNS / {quote(name)} / str(runtime.flow_run.id)",
-        f"parameters = {parameters_dict(p.name for p in plan.parameters)}",
+        call("parameters = {", [f"{quote(p.name)}: {p.name}" for p in plan.parameters], "}"),
     ]
     for task in plan.tasks:
         given = ["run_dir", "parameters"]

@@ -40,7 +40,7 @@ MAIN = """
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", help="of the cluster; a local one is started without it")
+    parser.add_argument("--address", help="of the cluster; without it, a local one")
     parser.add_argument("--run-dir", help="where the values go")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
