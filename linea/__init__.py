@@ -34,6 +34,7 @@ _PUBLIC = {
     "status": "linea.api",
     "to_pipeline": "linea.production",
     "verify": "linea.api",
+    "why": "linea.api",
     "LineaError": "linea.errors",
 }
 
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         slice,
         status,
         verify,
+        why,
     )
     from linea.errors import LineaError
     from linea.outside import db, file_system

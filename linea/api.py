@@ -21,6 +21,7 @@ from linea.replay import handle
 if TYPE_CHECKING:
     from linea.answers import Blame, ColumnBlame, Difference, Log, Standing
     from linea.model import Verdict
+    from linea.replay.why import Why
     from linea.store.repository import Repository
 
 
@@ -372,15 +373,46 @@ def checkout(revision: str, to: str | Path | None = None, *, force: bool = False
         return values.decode(found.value, repository.read_part(found))
 
 
-def verify(revision: str, *, timeout: float | None = None) -> Verdict:
-    """Re-run a version's slice in a fresh process and compare what comes out."""
+def verify(
+    revision: str, *, timeout: float | None = None, tolerance: float | None = None
+) -> Verdict:
+    """Re-run a version's slice in a fresh process and compare what comes out.
+
+    Numbers may differ by `tolerance`, relative or absolute; past `timeout` seconds it has failed.
+    """
     from linea.history.revision import resolve
     from linea.replay import verify as replay
 
     path = _store(sys._getframe(1))
     with _opened(path) as repository:
         found = resolve(repository, revision, now=now())
-        return replay.verify(repository, found, path.parent, timeout=timeout)
+        return replay.verify(
+            repository, found, path.parent, timeout=timeout, tolerance=tolerance, clock=now
+        )
+
+
+def why(a: str, b: str | None = None, *, expr: str | None = None) -> Why:
+    """Which of code, files, parents and environment variables moved a value, by running it again.
+
+    `b` defaults to the latest version of `a`'s artifact, against the one before. With `expr` the
+    change of a number is attributed, which is made of `value`: `"value.price.mean()"`.
+    """
+    from linea.history.log import previous_of
+    from linea.history.revision import completed, resolve
+    from linea.replay import why as replay
+
+    path = _store(sys._getframe(1))
+    with _opened(path) as repository:
+        old = resolve(repository, a, now=now())
+        new = (
+            resolve(repository, completed(b, old.name), now=now())
+            if b
+            else repository.tip(old.name)
+        )
+        if new.commit == old.commit and b is None:
+            old = previous_of(repository, old) or old
+        planned = replay.plan(repository, old, new)
+        return replay.why(repository, planned, path.parent, expression=expr)
 
 
 # ------------------------------------------------------------------------------------ stores

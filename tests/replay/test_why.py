@@ -109,3 +109,17 @@ def test_the_same_value_is_an_error(tmp_path: Path) -> None:
     folder.ok("run", "a.py")
     folder.ok("run", "a.py")
     assert "have the same value" in folder.call("why", "x@v1", "x@v2").stderr
+
+
+def test_from_python(tmp_path: Path) -> None:
+    """`linea.why` gives the same answer as a record, `linea.verify` takes a tolerance."""
+    folder = Folder(tmp_path)
+    folder.put(a_py=SUM, in_csv="1\n3\n")
+    folder.ok("init")
+    folder.ok("run", "a.py")
+    folder.put(in_csv="1\n5\n")
+    folder.ok("run", "a.py")
+    folder.put(
+        ask_py="import linea\nprint(linea.why('x').shares[0].share, linea.verify('x', tolerance=1e-9).outcome)\n"
+    )
+    assert folder.ok("run", "ask.py") == "2.0 identical\n"
