@@ -223,6 +223,8 @@ def _bodies(
                 known.kinds,
                 known.shares,
                 bare,
+                _bound_only(step),
+                frozenset(b[7:] for b in step.effects.binds if b.startswith("module:")),
                 frozenset(r for r in step.effects.reads if r.isidentifier()),
                 step.error is not None,
                 fixed,
@@ -232,6 +234,17 @@ def _bodies(
     if facts is None:
         return [trimming.whole(p.source) for p in pieces]
     return trimming.trim(pieces, results, user_classes=user_classes)
+
+
+def _bound_only(step: Step) -> frozenset[str] | None:
+    """The names that a step bound; None if it did, or may have done, anything else."""
+    effects = step.effects
+    if effects.mutates or effects.unbinds or step.assumed:
+        return None
+    if any(r.startswith(("file:", "hidden:")) for r in effects.reads):
+        return None
+    names = frozenset(effects.binds)
+    return names if all(n.isidentifier() for n in names) else None
 
 
 _DEFINITIONS = (

@@ -101,6 +101,10 @@ class Piece:
     """Per name in it, the names that shared an object with it."""
     bare: bool = True
     """Running it did nothing that shows but bind its names."""
+    bound: frozenset[str] | None = None
+    """All names that it bound, if it was seen to do nothing else; hidden state and modules included."""
+    submodules: frozenset[str] = frozenset()
+    """Modules that it imported, by their full names."""
     reads: frozenset[str] = frozenset()
     """Names that it read, whether its text mentions them or not."""
     raised: bool = False
@@ -268,6 +272,8 @@ class _Program:
             return lines
         if self._unneeded(tree, later, piece):
             return None
+        if isinstance(tree, (ast.Import, ast.ImportFrom)) and piece.bare:
+            return _narrowed(lines, tree, _unused_aliases(tree, later, piece))
         if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if tree.name in self.results:
                 return lines  # the function itself is the result
@@ -304,6 +310,8 @@ class _Program:
                 isinstance(t, ast.Name) for t in targets
             ):
                 names = {t.id for t in targets if isinstance(t, ast.Name)}
+                if piece.bound is not None:
+                    return not (names | piece.bound) & later
                 return piece.bare and not names & later and _literal(value)
         return False
 
@@ -1047,6 +1055,54 @@ class _Block:
 
 
 # ------------------------------------------------------------------------------------ helpers
+
+
+def _unused_aliases(
+    tree: ast.Import | ast.ImportFrom, later: KeysView[str], piece: Piece
+) -> list[ast.alias]:
+    """Names that an import needn't bind; a submodule stays, for what its import may do."""
+    if isinstance(tree, ast.Import):
+        return [a for a in tree.names if "." not in a.name and (a.asname or a.name) not in later]
+    if tree.module == "__future__":
+        return []
+    return [
+        a
+        for a in tree.names
+        if a.name != "*"
+        and (a.asname or a.name) not in later
+        and not any(m.endswith(f".{a.name}") for m in piece.submodules)
+    ]
+
+
+def _narrowed(
+    lines: list[Line], tree: ast.Import | ast.ImportFrom, unused: list[ast.alias]
+) -> list[Line]:
+    """An import without some of its names; those left stand as they were written."""
+    left = [a for a in tree.names if a not in unused]
+    if not unused or not left:
+        return lines
+    own_lines = len({a.lineno for a in tree.names}) == len(tree.names) and all(
+        lines[a.lineno - 1].text.encode()[: a.col_offset].strip() == b"" for a in tree.names
+    )
+    if own_lines:
+        gone = {a.lineno - 1 for a in unused}
+        kept = [line for n, line in enumerate(lines) if n not in gone]
+    elif tree.lineno == tree.end_lineno:
+        n = tree.lineno - 1
+        raw = lines[n].text.encode()
+        names = b", ".join(raw[a.col_offset : a.end_col_offset] for a in left)
+        head, tail = raw[: tree.names[0].col_offset], raw[tree.names[-1].end_col_offset :]
+        kept = [*lines[:n], Line((head + names + tail).decode(), lines[n].number), *lines[n + 1 :]]
+    else:
+        return lines
+    try:
+        body = ast.parse("\n".join(x.text for x in kept)).body
+    except SyntaxError:
+        return lines
+    same = len(body) == 1 and isinstance(body[0], type(tree))
+    wanted = [(a.name, a.asname) for a in left]
+    ok = same and [(a.name, a.asname) for a in body[0].names] == wanted  # type: ignore[attr-defined]
+    return kept if ok else lines
 
 
 def _element(kind: str) -> str:

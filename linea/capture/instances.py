@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import marshal
 import sys
@@ -11,7 +12,10 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from linea.capture.prints import shallow
-from linea.capture.walk import Handler, Walk, address, is_a
+from linea.capture.walk import Handler, Walk, address, is_a, module_of
+
+CACHES_IN_STEP = frozenset({"networkx"})
+"""Packages whose classes drop what a `cached_property` holds as soon as it is out of date."""
 
 
 def _slots(kind: type) -> list[Any]:
@@ -31,8 +35,20 @@ def attributes_of(obj: object) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
+def _caches(kind: type) -> frozenset[str]:
+    """Attributes that hold nothing but what can be computed again at any time."""
+    return frozenset(
+        name
+        for base in kind.__mro__
+        if module_of(base).partition(".")[0] in CACHES_IN_STEP
+        for name, value in type.__dict__["__dict__"].__get__(base).items()
+        if type(value) is functools.cached_property
+    )
+
+
 def instance(kind: type, content: Handler | None) -> Handler:
     slots = _slots(kind)
+    caches = _caches(kind)
     finalized = hasattr(kind, "__del__") and has_user_finalizer(kind)
 
     def handle(obj: object, walk: Walk) -> object:
@@ -47,6 +63,9 @@ def instance(kind: type, content: Handler | None) -> Handler:
         if attributes:
             values = list(attributes.values())
             walk.stack += values
+            if caches and not caches.isdisjoint(attributes):
+                attributes = {k: v for k, v in attributes.items() if k not in caches}
+                values = list(attributes.values())
             shape += (shallow(attributes), shallow(values))
         for slot in slots:
             try:

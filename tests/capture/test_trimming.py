@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import pytest
+
 from linea.capture.criterion import slice_of_name
 from linea.capture.script import run_statements
 from linea.capture.session import Session
@@ -40,3 +42,51 @@ def test_an_alias_from_outside_the_block_counts(tmp_path: Path) -> None:
     """A block that changes an object under another name than the needed one stays."""
     source = "box = {'log': []}\nlog = box['log']\nfor i in range(2):\n    log.append(i)\nn = 1\n"
     assert "log.append(i)" in slice_of(source, "box", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from math import pi, e\nr = e\n", "from math import e\nr = e\n"),
+        ("import math, string as s, cmath\nr = s.digits\n", "import string as s\nr = s.digits\n"),
+        (
+            "from math import (  # some\n    pi,  # one\n    e as é,\n    tau,\n)\nr = é\n",
+            "from math import (  # some\n    e as é,\n)\nr = é\n",
+        ),
+        (
+            "from math import (pi, tau,\n  e)\nr = tau\n",
+            "from math import (pi, tau,\n  e)\nr = tau\n",
+        ),
+        (
+            "from collections import OrderedDict as O, Counter, deque  # both\nr = [Counter('a')]\n",
+            "from collections import Counter  # both\nr = [Counter('a')]\n",
+        ),
+        ("from math import pi, e\nr = eval('e')\n", "from math import pi, e\nr = eval('e')\n"),
+        ("from os import path, getcwd, sep\nr = sep\n", "from os import path, sep\nr = sep\n"),
+    ],
+)
+def test_an_import_keeps_the_names_that_are_used(
+    tmp_path: Path, source: str, expected: str
+) -> None:
+    """The others go, and what is left stands as it was written; a submodule may do something."""
+    assert slice_of(source, "r", tmp_path) == expected
+
+
+def test_what_only_a_cut_statement_read_goes(tmp_path: Path) -> None:
+    """A binding that was read in the part of a loop that went isn't needed either."""
+    source = "x = [3, 1]\nb = sorted(x)\nn = 0\nfor v in x:\n    n += v\n    print(b)\n"
+    assert slice_of(source, "n", tmp_path) == "x = [3, 1]\nn = 0\nfor v in x:\n    n += v\n"
+
+
+def test_what_changed_something_stays_when_its_reader_was_cut(tmp_path: Path) -> None:
+    """A binding that took from an iterator on the way is needed for what is left in it."""
+    source = "x = iter([3, 1, 2])\nb = next(x)\nn = 0\nfor v in x:\n    n += v\n    print(b)\n"
+    assert "b = next(x)" in slice_of(source, "n", tmp_path)
+
+
+def test_every_name_that_a_statement_binds_counts(tmp_path: Path) -> None:
+    """An assignment may bind more than its targets: in a comprehension, or in a function."""
+    walrus = "evens = [last := v for v in [3, 5, 8] if v > 3]\nr = last\n"
+    assert slice_of(walrus, "r", tmp_path) == walrus
+    function = "def f():\n    global last\n    last = 4\n    return 1\nn = f()\nr = last\n"
+    assert slice_of(function, "r", tmp_path) == function
