@@ -1,0 +1,15 @@
+"""A slice's statements → the same, cut inside: blocks and functions without what nothing rests on.
+
+Observation shows which statements ran and what they changed, not what happened inside them. Here
+the text decides: a program dependence graph over the names of one block (Ferrante, Ottenstein
+and Warren, TOPLAS 1987), with names that may share an object taken together. A statement is left
+out only when its text shows that all it does is bind or change names that nothing kept reads;
+whatever the text leaves open is kept.
+"""
+
+from __future__ import annotations
+
+from linea.trimming.lines import Line, whole
+from linea.trimming.program import Piece, trim
+
+__all__ = ["Line", "Piece", "trim", "whole"]

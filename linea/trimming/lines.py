@@ -1,0 +1,84 @@
+"""The lines of a statement, and parts of it to leave out → the lines that are left."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of code and its number in the statement it came from (0-based), None if made here."""
+
+    text: str
+    number: int | None
+
+
+def whole(source: str) -> list[Line]:
+    """All lines of a statement."""
+    return [Line(text, n) for n, text in enumerate(source.split("\n"))]
+
+
+def cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> list[Line]:
+    """`lines` without the statements of `removed`; a block left empty gets `pass`."""
+    gone: set[int] = set()
+    passes: dict[int, str] = {}
+    out = {id(n) for n, _ in removed}
+    for node, _ in removed:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        last = node.end_lineno or node.lineno
+        head = lines[first - 1].text.encode()
+        tail = lines[last - 1].text.encode()[node.end_col_offset or 0 :].decode().strip()
+        if head[: node.col_offset].strip() or (tail and not tail.startswith("#")):
+            out.discard(id(node))
+            continue  # shares its line with something else
+        gone |= set(range(first - 1, last))
+    for _, body in removed:
+        if body and all(id(n) in out for n in body):
+            first = body[0]
+            at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
+            passes[at] = (
+                lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())] + "pass"
+            )
+    kept: list[Line] = []
+    for i, line in enumerate(lines):
+        if i in passes:
+            kept.append(Line(passes[i], None))
+        elif i not in gone:
+            kept.append(line)
+    try:
+        ast.parse("\n".join(x.text for x in kept))
+    except SyntaxError:
+        return lines
+    return kept
+
+
+def narrowed(
+    lines: list[Line], tree: ast.Import | ast.ImportFrom, unused: list[ast.alias]
+) -> list[Line]:
+    """An import without some of its names; those left stand as they were written."""
+    left = [a for a in tree.names if a not in unused]
+    if not unused or not left:
+        return lines
+    own_lines = len({a.lineno for a in tree.names}) == len(tree.names) and all(
+        lines[a.lineno - 1].text.encode()[: a.col_offset].strip() == b"" for a in tree.names
+    )
+    if own_lines:
+        gone = {a.lineno - 1 for a in unused}
+        kept = [line for n, line in enumerate(lines) if n not in gone]
+    elif tree.lineno == tree.end_lineno:
+        n = tree.lineno - 1
+        raw = lines[n].text.encode()
+        names = b", ".join(raw[a.col_offset : a.end_col_offset] for a in left)
+        head, tail = raw[: tree.names[0].col_offset], raw[tree.names[-1].end_col_offset :]
+        kept = [*lines[:n], Line((head + names + tail).decode(), lines[n].number), *lines[n + 1 :]]
+    else:
+        return lines
+    try:
+        body = ast.parse("\n".join(x.text for x in kept)).body
+    except SyntaxError:
+        return lines
+    same = len(body) == 1 and isinstance(body[0], type(tree))
+    wanted = [(a.name, a.asname) for a in left]
+    ok = same and [(a.name, a.asname) for a in body[0].names] == wanted  # type: ignore[attr-defined]
+    return kept if ok else lines

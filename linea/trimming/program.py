@@ -1,0 +1,294 @@
+"""The kept statements together, and who still mentions which name → the lines to keep of each."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, KeysView, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from linea.trimming.block import Block
+from linea.trimming.known import STOP
+from linea.trimming.lines import Line, cut, narrowed, whole
+from linea.trimming.scope import Effect
+from linea.trimming.words import is_stateful, mentions_in, parameters_of, stored_names
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One kept statement."""
+
+    source: str
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """What names held when it began to run: `atom`, `atoms`, `container`, `library`, `module:x`."""
+    shares: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Per name in it, the names that shared an object with it."""
+    bare: bool = True
+    """Running it did nothing that shows but bind its names."""
+    bound: frozenset[str] | None = None
+    """All names that it bound, if it was seen to do nothing else; hidden state and modules included."""
+    submodules: frozenset[str] = frozenset()
+    """Modules that it imported, by their full names."""
+    reads: frozenset[str] = frozenset()
+    """Names that it read, whether its text mentions them or not."""
+    raised: bool = False
+    """It raised: where in the functions that it called isn't known, so they stay whole."""
+    fixed: bool = False
+    """Not to be touched: it raised, or its text isn't what ran."""
+
+
+def trim(
+    pieces: Sequence[Piece], results: Iterable[str], *, user_classes: bool
+) -> list[list[Line] | None]:
+    """The lines to keep of each piece; None where nothing of it is needed any more."""
+    everything: list[list[Line] | None] = [whole(p.source) for p in pieces]
+    if any(STOP.search(p.source) for p in pieces):
+        return everything
+    program = Program(pieces, frozenset(results), user_classes)
+    return program.run() if program.ok else everything
+
+
+class _Read:
+    """Names that the statements considered so far read, each with how many do."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._counts = Counter(names)
+        self.names = self._counts.keys()
+
+    def add(self, names: Iterable[str]) -> None:
+        self._counts.update(names)
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._counts[name] -= 1
+            if not self._counts[name]:
+                del self._counts[name]
+
+
+class Program:
+    """The kept statements together: who still mentions which name."""
+
+    def __init__(
+        self, pieces: Sequence[Piece], results: frozenset[str], user_classes: bool
+    ) -> None:
+        self.pieces = pieces
+        self.results = results
+        self.user_classes = user_classes
+        self.ok = True
+        self.trees: list[ast.stmt | None] = []
+        for piece in pieces:
+            try:
+                body = ast.parse(piece.source).body
+            except SyntaxError:
+                self.ok = False
+                return
+            self.trees.append(body[0] if len(body) == 1 else None)
+        self.stored = self._stored()
+        """Names that are bound other than by a single `def`."""
+        self.functions: dict[str, ast.FunctionDef | None] = {
+            t.name: t if t.name not in self.stored else None
+            for t in self.trees
+            if isinstance(t, ast.FunctionDef)
+        }
+        self.guarded = any(p.raised for p in pieces) or any(
+            isinstance(n, (ast.Try, ast.TryStar, ast.With, ast.AsyncWith))
+            and any(self._calls_function(c) for c in ast.walk(n))
+            for t in self.trees
+            if t is not None
+            for n in ast.walk(t)
+        )
+        self.confined: dict[str, Effect | None] = {}
+        self.modules = self._modules()
+        self.words = [mentions_in(p.source) for p in pieces]
+        self.deferred = [self._deferred(i) for i in range(len(pieces))]
+        late = {w for i, words in enumerate(self.words) if self.deferred[i] for w in words}
+        self.hidden = [p.reads - words - late for p, words in zip(pieces, self.words, strict=True)]
+        """By piece, names that it read though neither its text nor that of a function mentions them."""
+
+    def _stored(self) -> set[str]:
+        found: set[str] = set()
+        defined: set[str] = set()
+        for tree in self.trees:
+            if isinstance(tree, ast.FunctionDef):
+                # Two functions of one name: which of them a call means isn't clear.
+                (found if tree.name in defined else defined).add(tree.name)
+            for node in ast.walk(tree) if tree is not None else ():
+                if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                    found.add(node.id)
+                elif isinstance(node, ast.arg):
+                    found.add(node.arg)
+                elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                    found |= {a.asname or a.name.split(".")[0] for a in node.names}
+                elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    if node is not tree or not isinstance(node, ast.FunctionDef):
+                        found.add(node.name)
+                elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+                    found |= {node.name} - {None}  # type: ignore[arg-type]
+        return found
+
+    def _modules(self) -> dict[str, str]:
+        """Names that the program binds to modules, and to nothing else."""
+        found: dict[str, str] = {}
+        bound = [n for t in self.trees if t is not None for n in stored_names(t)]
+        for tree in self.trees:
+            if isinstance(tree, ast.Import):
+                for alias in tree.names:
+                    name = alias.asname or alias.name.split(".")[0]
+                    found[name] = f"module:{alias.name if alias.asname else name}"
+        return {n: m for n, m in found.items() if n not in bound}
+
+    def run(self) -> list[list[Line] | None]:
+        kept: list[list[Line] | None] = [whole(p.source) for p in self.pieces]
+        mentions = [m | h for m, h in zip(self.words, self.hidden, strict=True)]
+        for _ in range(len(self.pieces) + 4):
+            before = [None if k is None else len(k) for k in kept]
+            # A name counts as read when a later statement mentions it; functions and classes
+            # run later than they stand, so theirs count wherever they are.
+            read = _Read(self.results)
+            for i, lines in enumerate(kept):
+                if lines is not None and self.deferred[i]:
+                    read.add(mentions[i])
+            for i in range(len(self.pieces) - 1, -1, -1):
+                lines = kept[i]
+                if lines is None:
+                    continue
+                if self.deferred[i]:
+                    read.remove(mentions[i])
+                new = kept[i] = self._piece(i, lines, read.names)
+                if new is None:
+                    continue
+                if new is not lines:
+                    mentions[i] = mentions_in("\n".join(x.text for x in new)) | self.hidden[i]
+                read.add(mentions[i])
+            if before == [None if k is None else len(k) for k in kept]:
+                break
+        return kept
+
+    def _calls_function(self, node: ast.AST) -> bool:
+        """Whether `node` calls a function of the program."""
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                return name in self.functions
+        return False
+
+    def _deferred(self, i: int) -> bool:
+        return self.trees[i] is None or any(
+            isinstance(
+                n,
+                (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp),
+            )
+            for n in ast.walk(self.trees[i])  # type: ignore[arg-type]
+        )
+
+    def _piece(self, i: int, lines: list[Line], later: KeysView[str]) -> list[Line] | None:
+        piece, tree = self.pieces[i], self.trees[i]
+        if piece.fixed or tree is None:
+            return lines
+        text = "\n".join(x.text for x in lines)
+        try:
+            tree = ast.parse(text).body[0]
+        except (SyntaxError, IndexError):
+            return lines
+        if self._unneeded(tree, later, piece):
+            return None
+        if isinstance(tree, (ast.Import, ast.ImportFrom)) and piece.bare:
+            return narrowed(lines, tree, _unused_aliases(tree, later, piece))
+        if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if tree.name in self.results:
+                return lines  # the function itself is the result
+            if self.guarded or tree.decorator_list or is_stateful(tree):
+                return lines
+            block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
+            return cut(lines, block.removed(set()))
+        if isinstance(tree, (ast.For, ast.While, ast.If, ast.With)):
+            block = Block(self, [tree], piece.kinds, shares=piece.shares)
+            return cut(lines, block.removed({*later, *self.hidden[i]}))
+        return lines
+
+    def _unneeded(self, tree: ast.stmt, later: KeysView[str], piece: Piece) -> bool:
+        """Whether a statement only binds names that nothing mentions any more."""
+        match tree:
+            case ast.Import() | ast.ImportFrom():
+                if isinstance(tree, ast.ImportFrom) and tree.module == "__future__":
+                    return False
+                names = {a.asname or a.name.split(".")[0] for a in tree.names}
+                return (
+                    piece.bare
+                    and "*" not in names
+                    and not names & later
+                    and not (
+                        isinstance(tree, ast.Import) and any("." in a.name for a in tree.names)
+                    )
+                )
+            case ast.FunctionDef(decorator_list=[]) | ast.AsyncFunctionDef(decorator_list=[]):
+                defaults = [*tree.args.defaults, *(d for d in tree.args.kw_defaults if d)]
+                return tree.name not in later and all(
+                    isinstance(d, (ast.Constant, ast.Name)) for d in defaults
+                )
+            case ast.Assign(targets=targets, value=value) if all(
+                isinstance(t, ast.Name) for t in targets
+            ):
+                names = {t.id for t in targets if isinstance(t, ast.Name)}
+                if piece.bound is not None:
+                    return not (names | piece.bound) & later
+                return piece.bare and not names & later and _literal(value)
+        return False
+
+    def function_effect(self, name: str) -> Effect | None:
+        """What a call of a function of the program can do; None when that isn't clear."""
+        if name in self.confined:
+            return self.confined[name]
+        self.confined[name] = None  # recursive
+        tree = self.functions.get(name)
+        if tree is None or tree.decorator_list or is_stateful(tree):
+            return None
+        block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
+        total = block.total()
+        if total is None:
+            return None
+        # What is reached from a parameter is the caller's.
+        positions = frozenset(
+            n
+            for n, p in enumerate(parameters_of(tree))
+            if any(block.same(p, t) for t in total.touches)
+        )
+        result = Effect(touches=frozenset(f"#{n}" for n in positions))
+        self.confined[name] = result
+        return result
+
+
+def _unused_aliases(
+    tree: ast.Import | ast.ImportFrom, later: KeysView[str], piece: Piece
+) -> list[ast.alias]:
+    """Names that an import needn't bind; a submodule stays, for what its import may do."""
+    if isinstance(tree, ast.Import):
+        return [a for a in tree.names if "." not in a.name and (a.asname or a.name) not in later]
+    if tree.module == "__future__":
+        return []
+    return [
+        a
+        for a in tree.names
+        if a.name != "*"
+        and (a.asname or a.name) not in later
+        and not any(m.endswith(f".{a.name}") for m in piece.submodules)
+    ]
+
+
+def _literal(node: ast.expr) -> bool:
+    return all(
+        isinstance(
+            n,
+            (
+                ast.Constant,
+                ast.List,
+                ast.Tuple,
+                ast.Dict,
+                ast.Set,
+                ast.UnaryOp,
+                ast.USub,
+                ast.Load,
+                ast.Name,
+            ),
+        )
+        for n in ast.walk(node)
+    )
