@@ -287,3 +287,18 @@ def test_importing_linea_loads_nothing_heavy() -> None:
             f"import sys, io\nsys.stdout = io.StringIO()\n{code}\nsys.stdout = sys.__stdout__\nprint({heavy} & set(sys.modules))",
         )
         assert out == "set()\n"
+
+
+def test_code_that_uses_a_pool_of_processes_can_be_verified(tmp_path: Path) -> None:
+    """joblib's workers outlive the code that started them; a re-run ends all the same."""
+    pytest.importorskip("joblib")
+    (tmp_path / "s.py").write_text(
+        "from joblib import Parallel, delayed\nimport linea\n"
+        "def f(i):\n    return i * i\n"
+        "a = Parallel(n_jobs=2)(delayed(f)(i) for i in range(4))\nlinea.save(a, 'a')\n"
+    )
+    subprocess.run([sys.executable, "-m", "linea", "run", "s.py"], cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "linea", "verify", "a"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )  # fmt: skip
+    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr

@@ -12,11 +12,12 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import source_from_cache
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from typing import Any, ClassVar
 
 _WANTED = frozenset({
     "open", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir", "os.link",
@@ -37,13 +38,15 @@ class _Tap:
 
     installed = False
     events: list[tuple[str, tuple[Any, ...]]] | None = None
+    aside: ClassVar[dict[int, int]] = {}
+    """Threads in which linea is at work for itself, and how often over."""
 
 
 def _hook(event: str, arguments: tuple[Any, ...], wanted: frozenset[str] = _WANTED) -> None:
     # `id` raises one for every call, and `copy.deepcopy` calls it some times for every object.
     if event == "builtins.id" or event not in wanted:
         return
-    if (events := _Tap.events) is not None:
+    if (events := _Tap.events) is not None and get_ident() not in _Tap.aside:
         if event == "os.listdir" and sys._getframe(1).f_code.co_filename == _IMPORTER:
             return  # the import system looking for a module, not the user's program for files
         events.append((event, arguments))
@@ -119,14 +122,17 @@ class Files:
         events, _Tap.events = _Tap.events or [], None
         return events
 
-    def mark(self) -> int:
-        """The place in the events at which something of linea's own begins."""
-        return len(_Tap.events) if _Tap.events is not None else 0
-
-    def forget_since(self, mark: int) -> None:
-        """Drop what was heard since `mark`."""
-        if _Tap.events is not None:
-            del _Tap.events[mark:]
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """What this thread does inside isn't the user's program's doing."""
+        thread = get_ident()
+        _Tap.aside[thread] = _Tap.aside.get(thread, 0) + 1
+        try:
+            yield
+        finally:
+            _Tap.aside[thread] -= 1
+            if not _Tap.aside[thread]:
+                del _Tap.aside[thread]
 
     def so_far(self) -> Touched:
         """What the running statement has done up to now."""

@@ -6,7 +6,7 @@ import ast
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,14 +242,9 @@ class Session:
         if self.open is not None:
             self.open.artifacts.append(version)
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> AbstractContextManager[None]:
         """What happens inside is linea's own doing, not the running statement's."""
-        mark = self.files.mark()
-        try:
-            yield
-        finally:
-            self.files.forget_since(mark)
+        return self.files.aside()
 
     # --------------------------------------------------------------------- ran unwatched
 

@@ -10,6 +10,7 @@ import __future__
 import ast
 import asyncio
 import builtins
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -136,6 +137,10 @@ def main(argv: list[str]) -> None:
 
 def join_threads() -> None:
     """Wait for the program's threads, as the interpreter does before it ends."""
+    # Pools of workers wait for this: they end their threads when the interpreter is about to.
+    for end in reversed(list(getattr(threading, "_threading_atexits", ()))):
+        with contextlib.suppress(Exception):
+            end()
     for thread in _enumerate_threads():
         if thread is not _current_thread() and not thread.daemon:
             thread.join()
