@@ -156,9 +156,8 @@ def _frame(obj: Any, walk: Walk) -> object:
         shape.append(_array_print(block.mgr_locs.as_array))
     accessors = getattr(type(obj), "_accessors", ())
     for key, value in attributes.items():
-        if (
-            key in ("_mgr", "_item_cache", "_flags", "_cacher", "_is_copy", "_cache")
-            or key in accessors
+        if key in ("_mgr", "_item_cache", "_flags", "_cacher", "_is_copy", "_cache") or (
+            key in accessors and type(value).__module__.startswith("pandas.")
         ):
             continue
         walk.stack.append(value)
