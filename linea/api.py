@@ -219,6 +219,8 @@ def log(
 ) -> Log:
     """What happened to an artifact, newest version first; to all of them without a name.
 
+    What belongs to pipelines is told by its name only.
+
     `name` may be a revision to start from. `since` and `until` are dates, or texts such as
     `2 weeks ago`. The answer is a list, shows itself in a notebook, and has `to_pandas()`.
     """

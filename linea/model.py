@@ -24,6 +24,15 @@ Digest = NewType("Digest", str)
 ArtifactName = NewType("ArtifactName", str)
 """A checked artifact name (see `linea.store.refs.artifact_name`)."""
 
+PIPELINES = "pipelines/"
+"""Where definitions of pipelines stand among the artifacts, and values that only their tasks use."""
+
+
+def is_inner(name: str) -> bool:
+    """Whether an artifact belongs to a pipeline: nobody saved it, and a run keeps it up to date."""
+    return name.startswith(PIPELINES)
+
+
 Buffer = bytes | memoryview
 """Bytes that aren't changed any more."""
 

@@ -29,7 +29,7 @@ from linea.history.log import LogEntry, previous_of
 from linea.history.log import log as read_log
 from linea.history.revision import parse_time, shortlist
 from linea.history.wording import reasons
-from linea.model import CommitId, Version
+from linea.model import CommitId, Version, is_inner
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
@@ -60,6 +60,9 @@ def log(
     author: Annotated[
         str | None, Option("--author", metavar="NAME", help="Only by this person.")
     ] = None,
+    everything: Annotated[
+        bool, Option("--all", help="Also pipelines and values that only their tasks use.")
+    ] = False,
     debug: Annotated[
         bool, Option("--debug", help="Show what failed inside linea instead.")
     ] = False,
@@ -90,7 +93,7 @@ def log(
             render.say(f"{name} is {start.revision}")
         limit = _limit(number, screen, patch or stat or json)
         if graph:
-            _log_graph(here, screen, start, limit, json)
+            _log_graph(here, screen, start, limit, json, everything)
             return
         found = read_log(
             here.repository,
@@ -101,6 +104,7 @@ def log(
             author=author,
             start=start,
             only={each.commit for each in made} if made else None,
+            inner=everything or bool(made),
         )
         entries = list(found)
         more = limit is not None and len(entries) > limit
@@ -257,9 +261,15 @@ def _log_faults() -> None:
 
 
 def _log_graph(
-    here: Project, screen: Screen, start: Version | None, limit: int | None, json: bool
+    here: Project,
+    screen: Screen,
+    start: Version | None,
+    limit: int | None,
+    json: bool,
+    everything: bool,
 ) -> None:
-    tips = [start] if start else graphs.tips(here.repository)
+    all_tips = graphs.tips(here.repository)
+    tips = [start] if start else [t for t in all_tips if everything or not is_inner(t.name)]
     found = graphs.lineage(here.repository, tips, files=False, previous=True)
     if json:
         render.print_json(records.of_graph(found))

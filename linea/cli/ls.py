@@ -13,6 +13,7 @@ from linea.cli.surroundings import (
     project,
     revision,
 )
+from linea.model import is_inner
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
@@ -22,6 +23,9 @@ def ls(
         list[str] | None,
         Argument(metavar="NAME", help="Only these.", autocompletion=complete_names),
     ] = None,
+    everything: Annotated[
+        bool, Option("--all", help="Also pipelines and values that only their tasks use.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the artifacts.
@@ -34,7 +38,9 @@ def ls(
     with project() as here:
         repository = here.repository
         wanted = [revision(repository, name).name for name in names or ()]
-        tips = [repository.tip(name) for name in wanted] or repository.tips()
+        tips = [repository.tip(name) for name in wanted] or [
+            tip for tip in repository.tips() if everything or not is_inner(tip.name)
+        ]
         tagged = repository.all_tags()
         tags = {tip.name: tagged.get(tip.name, {}) for tip in tips}
     if json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from linea.history.align import align
 from linea.history.changes import Change, changes
 from linea.history.reading import Reader
-from linea.model import ArtifactName, CommitId, Verdict, Version
+from linea.model import ArtifactName, CommitId, Verdict, Version, is_inner
 
 if TYPE_CHECKING:
     from linea.store.layout import Entry
@@ -75,13 +75,16 @@ def log(
     author: str | None = None,
     start: Version | None = None,
     only: Collection[CommitId] | None = None,
+    inner: bool = False,
 ) -> Iterator[LogEntry]:
     """Yield the versions of an artifact, or of all of them, newest first, as they are asked for.
 
-    Which can be said by time, author, the version to start from, or one by one in `only`.
+    Which can be said by time, author, the version to start from, or one by one in `only`. Without
+    `inner`, all of them are those that don't belong to pipelines.
     """
     rows = repository.ledger(_ROWS)
-    names = [name] if name is not None else list(repository.names())
+    everything = (each for each in repository.names() if inner or not is_inner(each))
+    names = [name] if name is not None else list(everything)
     histories = [_with_previous(repository, each, start) for each in names]
     if len(histories) == 1:
         merged = ((*pair, rows.get(pair[0].commit)) for pair in histories[0])

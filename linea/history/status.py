@@ -12,7 +12,7 @@ from pathlib import Path
 from linea.errors import NoSuchArtifactError
 from linea.history.align import Unit, statements
 from linea.history.reading import Reader
-from linea.model import ArtifactName, Digest, InputFile, Version
+from linea.model import ArtifactName, Digest, InputFile, Version, is_inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,8 @@ def _stale(
     found: dict[ArtifactName, Stale] = {}
     for name in _parents_first(tips):
         version = tips[name]
+        if is_inner(name) and version.result == "pipeline":
+            continue  # it names the versions whose code it runs, whatever was made since
         reasons = [
             *_moved_inputs(version, folder),
             *_moved_parents(version, tips, found),
@@ -208,9 +210,12 @@ def meaning(unit: Unit) -> str:
 
 
 def _tips(repository: Reader, names: Sequence[ArtifactName] | None) -> dict[ArtifactName, Version]:
-    """Return the latest versions of the artifacts and of all that they are made from."""
+    """Return the latest versions of the artifacts and of all that they are made from.
+
+    What belongs to a pipeline is only looked at by name.
+    """
     if names is None:
-        return {tip.name: tip for tip in repository.tips()}
+        return {tip.name: tip for tip in repository.tips() if not is_inner(tip.name)}
     open_names = list(names)
     tips: dict[ArtifactName, Version] = {}
     while open_names:

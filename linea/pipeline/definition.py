@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from linea.errors import NoSuchArtifactError, PipelineError
 from linea.history.revision import resolve
-from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
+from linea.model import PIPELINES, ArtifactName, CommitId, Draft, Encoded, Parent, Version
 from linea.pipeline import plan
 from linea.pipeline.plan import Plan, Source
 from linea.replay.scratch import working_folder
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from linea.store.repository import Repository
 
-PREFIX = "pipelines/"
-"""Where pipelines stand among the artifacts."""
+PREFIX = PIPELINES
 
 
 @dataclass(frozen=True, slots=True)

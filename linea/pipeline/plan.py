@@ -129,6 +129,8 @@ class Plan:
     """Task → the code that makes its values, alone."""
     modules: tuple[str, ...] = ()
     """The user's own modules that the slices import."""
+    pins: Mapping[str, int] = field(default_factory=dict)
+    """Artifact → the version that is loaded, in place of the one that was recorded."""
 
     @property
     def identifier(self) -> str:
@@ -197,6 +199,7 @@ def make(
         tuple(notes(tasks, sources)),
         slices_of(planned, tasks),
         tuple(modules_of(sources, module)),
+        dict(pins or {}),
     )
 
 
@@ -225,7 +228,7 @@ def part_of(source: Source, pins: Mapping[str, int], names: set[str] | None) -> 
     inputs = tuple(file.path for file in version.inputs)
     common = (version.number, version.source, version.lines, version.parents, inputs)
     if not source.reused:
-        known = {**pins, **(own_parents(version, names) if names is not None else {})}
+        known = {**(own_parents(version, names) if names is not None else {}), **pins}
         return Part(version.name, pinned(source.code, known), version.result, *common)
     variable = version.result or identifier(version.name)
     load = f"import linea\n\n{variable} = linea.get({quote(version.name)}, {version.number}).get_value()\n"

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -369,7 +369,7 @@ def begin(
     again = task.name in forced and not task.reused
     found = None if again else known_result(state, task, key)
     if found is not None:
-        take(state, task, key, found)
+        take(state, task, key, found if task.reused else newest_again(state, task, key, found))
         tell(state, report, state.outcomes[task.name])
         return None
     report(f"{task.name} starts")
@@ -467,6 +467,51 @@ def commit(state: State, task: Task, answer: Mapping[str, Any]) -> Outcome:
     )
 
 
+def newest_again(
+    state: State, task: Task, key: str, found: Mapping[str, Version]
+) -> dict[str, Version]:
+    """Make known results the newest versions again where others came since, as of other parameters."""
+    drafts = {
+        output: as_known(state, version)
+        for output, version in found.items()
+        if output in task.artifacts and state.repository.tip(version.name).commit != version.commit
+    }
+    new = {output: made for output, made in drafts.items() if not unchanged(state, made)}
+    made = dict(zip(new, state.repository.commit(list(new.values())), strict=True)) if new else {}
+    for version in made.values():
+        state.repository.note_task(version, key)
+    tips = {output: state.repository.tip(drafts[output].name) for output in drafts}
+    return {**found, **tips, **made}
+
+
+def as_known(state: State, version: Version) -> Draft:
+    """The next version of an artifact, with what an earlier one holds, made of what this run took."""
+    repository = state.repository
+    read = repository.read_part(version)
+    parts = {part.path: read(part.path) for part in version.value.parts}
+    return Draft(
+        name=version.name,
+        code=repository.code(version),
+        session=repository.session(version),
+        value=Encoded(replace(version.value, parts=()), parts, repository.preview(version)),
+        author=state.surroundings.author,
+        created=state.surroundings.clock(),
+        message=f"{message(state)}, as in v{version.number}",
+        parents=tuple(parents(state, version)),
+        inputs=version.inputs,
+        environment=version.environment,
+        result=version.result,
+        lines=version.lines,
+        source=version.source,
+        seconds=version.seconds,
+        conservative=version.conservative,
+        unreproducible=version.unreproducible,
+        written=version.written,
+        git=version.git,
+        folder=version.folder,
+    )
+
+
 def unchanged(state: State, made: Draft) -> bool:
     """Whether the newest version holds the same value, made by the same code of the same things."""
     with contextlib.suppress(LineaError):
@@ -544,6 +589,8 @@ def parents(state: State, version: Version) -> Iterator[Parent]:
     }
     for parent in version.parents:
         new = made.get(parent.name)
+        if new is None and parent.name in state.plan.pins:
+            new = state.repository.version(parent.name, state.plan.pins[parent.name])
         if new is None or parent.name == version.name:
             yield parent
         else:

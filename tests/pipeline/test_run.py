@@ -66,7 +66,35 @@ def test_parameters_give_what_the_scripts_give(own: Project) -> None:
         (own.folder / name).write_text(text.replace("date(2024, 2, 1)", "date(2024, 3, 1)"))
         own.linea("run", name)
     assert own.digests(*NAMES) == made
-    assert states(run(own, "sales")) == {"unchanged"}
+
+
+def test_the_newest_versions_are_those_of_the_last_run(own: Project) -> None:
+    """A run whose results are known makes them the newest again, once, made of each other."""
+    before = own.digests(*NAMES)
+    run(own, "sales")
+    run(own, "sales", "--param", "low=40")
+    assert own.digest("clean@v2") == before["clean"] != own.digest("clean@v3")
+    tasks = run(own, "sales")
+    assert states(tasks) == {"unchanged"} and tasks["make_clean"]["versions"] == ["clean@v4"]
+    assert own.digests(*NAMES) == before
+    assert "as in v2" in own.linea("log", "clean")
+    parents = json.loads(own.linea("show", "--json", "score"))["parents"]
+    assert {each["name"]: each["number"] for each in parents} == {"clean": 4, "drawn": 3}
+    assert run(own, "sales")["make_clean"]["versions"] == ["clean@v4"]
+    assert "identical" in own.linea("verify", "score", "clean")
+    own.linea("fsck")
+    assert "nothing is stale" in own.linea("status")
+
+
+def test_pipelines_stand_aside(own: Project) -> None:
+    """`ls`, `log` and `status` tell of pipelines and of what only their tasks use when asked."""
+    run(own, "sales", "--from", "clean")
+    assert "pipelines/" not in own.linea("ls") + own.linea("log") + own.linea("log", "--graph")
+    assert "pipelines/sales" in own.linea("ls", "--all")
+    assert "pipelines/sales@v1" in own.linea("log", "--all")
+    run(own, "sales", "--param", "low=40")
+    assert "pipelines/" not in own.linea("status", status=1)
+    assert "nothing is stale" in own.linea("status", "pipelines/sales")
 
 
 def test_only_what_changed_runs(own: Project) -> None:

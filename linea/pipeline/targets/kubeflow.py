@@ -49,11 +49,13 @@ def render(plan: Plan, options: Options) -> dict[str, str]:
     text += "\n\n\n".join(component(plan, task) for task in plan.tasks)
     signature = [*map(typed_argument, plan.parameters), "code: str = CODE"]
     body = []
+    awaited = {name for task in plan.tasks for name in task.upstream}
     for task in plan.tasks:
         given = [f'{each}={each}_run.outputs["values"]' for each in task.suppliers]
         given += [f"{p}={p}" for p in task.parameters] + ["code=code"]
-        body.append(call(f"{task.name}_run = {task.name}(", given))
         after = [f"{each}_run" for each in task.upstream if each not in task.suppliers]
+        used = task.name in awaited or after or options.retries is not None
+        body.append(call(f"{task.name}_run = {task.name}(" if used else f"{task.name}(", given))
         if after:
             body.append(f"{task.name}_run.after({', '.join(after)})")
         if options.retries is not None:
