@@ -79,22 +79,28 @@ def copy_modules(root: Path, scratch: Path, made: Collection[str] = ()) -> None:
 
 
 def stand_ins(root: Path, scratch: Path, code: str) -> None:
-    """Where `code` lists folders, give every other file of the project an empty namesake."""
+    """Where `code` lists folders, give every other file of the project an empty namesake.
+
+    Files and folders that the code names and that are no inputs are its own to make.
+    """
     if not LISTING.search(code):
         return
+    folders_made = made_by(code)
+    files_made = {posixpath.basename(text) for text in literals(code) if len(text) < 1024}
     made = 0
     for folder, names in walk(root):
         place = scratch / folder.relative_to(root)
         if not place.is_dir():
             continue  # the code makes it
         for name in names[: MODULE_LIMIT - made]:
-            if not (place / name).exists():
+            if name not in files_made and not (place / name).exists():
                 (place / name).touch()
                 made += 1
         for entry in folder.iterdir():
             # Hidden folders, caches and environments are listed as well; what is in them isn't.
-            if entry.is_dir() and not (place / entry.name).exists():
-                (place / entry.name).mkdir()
+            if not entry.is_dir() or entry.relative_to(root).as_posix() in folders_made:
+                continue
+            (place / entry.name).mkdir(exist_ok=True)
 
 
 def made_by(code: str) -> set[str]:
