@@ -553,7 +553,8 @@ def runs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Runs:
         for module in ("linea.api", "linea.watching"):
             monkeypatch.setattr(f"{module}.run_{kind}", recorder(kind))
     for name in ("train.py", "n.ipynb"):
-        (shell.folder / name).write_text("")
+        (shell.folder / name).write_text("import sys\nprint(sys.argv)\n")
+    (shell.folder / "plain.py").write_text("x = 1\n")
     return seen
 
 
@@ -565,6 +566,7 @@ def runs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Runs:
             "train.py --save x -h --json",
             ("script", "train.py", ["--save", "x", "-h", "--json"], {}),
         ),
+        ("plain.py --save x", ("script", "plain.py", [], {"save": ("x",)})),
         ("train.py -- -x", ("script", "train.py", ["--", "-x"], {})),
         ("--save x --save y train.py a", ("script", "train.py", ["a"], {"save": ("x", "y")})),
         ("-- train.py -x", ("script", "train.py", ["-x"], {})),

@@ -25,7 +25,7 @@ CASES = [
     ("diff model@v1 nope", "no artifact named 'nope'", "there are clean, model"),
     ("diff clean --key nope", "there is no column 'nope' in both versions", "the columns are id"),
     ("blame model --columns", "model@v2 is a data, without columns", None),
-    ("graph -f png", "there is no format 'png'", "text, mermaid or dot"),
+    ("graph -f png", "there is no format 'png'", "text, svg, mermaid, dot, openlineage"),
     ("verify", "nothing to verify", "name revisions, or give --all"),
     ("run", "nothing to run", "linea run FILE.py, FILE.ipynb or -m MODULE"),
     ("run claen.py", "there is no file claen.py", "did you mean 'clean.py'?"),
