@@ -86,7 +86,7 @@ class Project:
 @pytest.fixture(scope="session", autouse=True)
 def _author() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in os.environ if n.startswith("LINEA_") and n != "LINEA_ENGINES"]:
+        for name in [n for n in os.environ if n.startswith("LINEA_") and "_ENGINE" not in n]:
             patch.delenv(name)
         for name, value in {**ME, "COLUMNS": "120", "PYTHONUTF8": "1"}.items():
             patch.setenv(name, value)
