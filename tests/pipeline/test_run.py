@@ -66,6 +66,7 @@ def test_parameters_give_what_the_scripts_give(own: Project) -> None:
         (own.folder / name).write_text(text.replace("date(2024, 2, 1)", "date(2024, 3, 1)"))
         own.linea("run", name)
     assert own.digests(*NAMES) == made
+    assert states(run(own, "sales")) == {"unchanged"}
 
 
 def test_the_newest_versions_are_those_of_the_last_run(own: Project) -> None:
