@@ -230,5 +230,5 @@ class Kinds:
 
 _CLASS_NOISE = frozenset({
     "__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl", "__annotations__",
-    "__static_attributes__", "__firstlineno__",
+    "__static_attributes__", "__firstlineno__", "__slotnames__",
 })  # fmt: skip

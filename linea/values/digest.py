@@ -173,7 +173,7 @@ NOTES = frozenset({"_sklearn_version", "_n_threads"})
 CLASS_NOISE = frozenset(
     {
         "__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__",
-        "_abc_impl", "__annotations__", "__annotate__", "__annotate_func__",
+        "_abc_impl", "__slotnames__", "__annotations__", "__annotate__", "__annotate_func__",
         "__annotations_cache__", "__abstractmethods__",
     }
 )  # fmt: skip
