@@ -54,6 +54,14 @@ class Kernel:
         return "".join(parts)
 
 
+def assert_verified(folder: Path, name: str) -> None:
+    """The slice of the artifact, run again alone by the command, gives the stored value."""
+    done = subprocess.run(
+        [sys.executable, "-m", "linea", "verify", name], cwd=folder, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_what_counts_is_what_ran_in_the_order_it_ran(tmp_path: Path) -> None:
     """Cells run out of order, twice, edited and after an error give the slice of what happened."""
     with Kernel(tmp_path) as kernel:
@@ -113,10 +121,7 @@ def test_a_slice_of_displayed_values_and_magics_runs_as_plain_python(tmp_path: P
         kernel.run("!echo 7 > n.txt")
         kernel.run("v = [k, int(open('n.txt').read()), _2]")
         kernel.run("linea.save(v, 'v')")
-    done = subprocess.run(
-        [sys.executable, "-m", "linea", "verify", "v"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert_verified(tmp_path, "v")
 
 
 def test_a_slice_of_tasks_started_in_cells_runs_in_a_loop_of_its_own(tmp_path: Path) -> None:
@@ -131,10 +136,7 @@ def test_a_slice_of_tasks_started_in_cells_runs_in_a_loop_of_its_own(tmp_path: P
         kernel.run("first = asyncio.create_task(work(1)); second = start(2)")
         kernel.run("r = [await first, await second]")
         kernel.run("linea.save((r, seen), 'v')")
-    done = subprocess.run(
-        [sys.executable, "-m", "linea", "verify", "v"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert_verified(tmp_path, "v")
 
 
 def test_loading_late_keeps_what_ran_before(tmp_path: Path) -> None:
