@@ -13,16 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea.errors import LineaError, NoStoreError, SliceError
+from linea.errors import LineaError, NoStoreError, SliceError, StoreError
 from linea.model import CommitId, Version
 from linea.places import STORE, find_store, now
 from linea.replay import handle
 
 if TYPE_CHECKING:
     from linea.answers import Blame, ColumnBlame, Difference, Log, Standing
-    from linea.model import Verdict
+    from linea.model import Draft, Verdict
     from linea.replay.why import Why
     from linea.store.repository import Repository
+    from linea.together import Block
 
 
 # --------------------------------------------------------------------------------- recording
@@ -54,11 +55,40 @@ def save(
             tags=(tags,) if isinstance(tags, str) else tags, now=now(),
         )  # fmt: skip
         path = _store_to_write(frame)
-        with _opened(path, create=True) as repository:
-            (version,) = repository.commit([draft])
-        recording.remember(version, path, draft)
+        made = _commit(draft, path)
+        recording.remember(made._version, path, draft)
         if session is not None and (argument := recording.saved_alone(session, frame)):
             session.only_saves(argument)
+    return made
+
+
+def saving() -> Block:
+    """A block whose saves become visible together: `with linea.saving():`.
+
+    At its end all that was saved in it is in the store, as one operation that one `linea undo`
+    takes back. If it ends by an exception nothing of it is. Inside, `get` gives what the block
+    has saved so far, and nobody else sees it.
+
+    The block holds for the code that it runs, functions and awaited tasks included. Threads that
+    it starts save as ever, unless they run in its context (`contextvars.copy_context().run`).
+    """
+    from linea import recording
+    from linea.together import Block
+
+    return Block(recording.settle)
+
+
+def _commit(draft: Draft, path: Path) -> Artifact:
+    """Save a draft, or have the block save it that is being run."""
+    from linea import together
+
+    block = together.current()
+    if block is not None:
+        return block.save(
+            draft, path.resolve(), lambda: _open(path, create=True), lambda v: Artifact(v, path)
+        )
+    with _opened(path, create=True) as repository:
+        (version,) = repository.commit([draft])
     return Artifact(version, path)
 
 
@@ -129,6 +159,12 @@ def resume() -> None:
 class Artifact(handle.Artifact):
     """A stored version of an artifact, as `save` and `get` give it."""
 
+    def __repr__(self) -> str:
+        try:
+            return super().__repr__()
+        except StoreError as error:
+            return f"<Artifact: {error}>"
+
     def _beside(self) -> AbstractContextManager[None]:
         from linea import watching
 
@@ -141,17 +177,20 @@ def get(revision: str, version: int | None = None) -> Artifact:
     `version` picks a number. A later save that uses the value has this version as a parent.
     Raises NoSuchArtifactError or NoSuchVersionError with the nearest names.
     """
-    from linea import watching
+    from linea import together, watching
     from linea.history.revision import resolve
 
     session = watching.current()
     with _aside(session):
         path = _store(sys._getframe(1))
-        with _opened(path) as repository:
+        with _reading(path) as repository:
             found = resolve(repository, str(revision), version, now=now())
         if session is not None:
             session.note_artifact(found)
-    return Artifact(found, path)
+    loaded = Artifact(found, path)
+    if (block := together.current()) is not None:
+        block.note(loaded)
+    return loaded
 
 
 class ArtifactStore:
@@ -166,20 +205,20 @@ class ArtifactStore:
         return list(self)
 
     def __iter__(self) -> Iterator[Artifact]:
-        with _opened(self._path) as repository:
+        with _reading(self._path) as repository:
             found = [Artifact(v, self._path) for v in repository.tips()]
         return iter(found)
 
     def __len__(self) -> int:
-        with _opened(self._path) as repository:
+        with _reading(self._path) as repository:
             return len(repository.names())
 
     def __contains__(self, name: object) -> bool:
-        with _opened(self._path) as repository:
+        with _reading(self._path) as repository:
             return name in repository.names()
 
     def __getitem__(self, revision: str) -> Artifact:
-        with _opened(self._path) as repository:
+        with _reading(self._path) as repository:
             from linea.history.revision import resolve
 
             return Artifact(resolve(repository, revision, now=now()), self._path)
@@ -230,7 +269,7 @@ def log(
     from linea.history.revision import resolve
 
     path = _store(sys._getframe(1))
-    with _aside(watching.current()), _opened(path) as repository:
+    with _aside(watching.current()), _reading(path) as repository:
         start = resolve(repository, name, now=now()) if name else None
         found = history.log(
             repository, start.name if start else None, limit=limit, since=_moment(since),
@@ -269,7 +308,7 @@ def blame(revision: str, *, columns: bool = False) -> Blame | ColumnBlame:
     from linea.history import blame as history
     from linea.history.revision import resolve
 
-    with _aside(watching.current()), _opened(_store(sys._getframe(1))) as repository:
+    with _aside(watching.current()), _reading(_store(sys._getframe(1))) as repository:
         found = resolve(repository, revision, now=now())
         if columns:
             return ColumnBlame(history.blame_columns(repository, found))
@@ -302,7 +341,7 @@ def diff(
 
     path = _store(sys._getframe(1))
     keys, choice = _names(key), Choice(_names(columns), where)
-    with _aside(watching.current()), _opened(path) as repository:
+    with _aside(watching.current()), _reading(path) as repository:
         old = resolve(repository, a, now=now())
         new = (
             resolve(repository, completed(b, old.name), now=now())
@@ -316,7 +355,7 @@ def diff(
         )
 
     def all_rows() -> Any:
-        with _opened(path) as repository:
+        with _reading(path) as repository:
             return history.rows_of(repository, old, new, key=keys, choice=choice, trusted=trust)
 
     told = {field.name: getattr(found, field.name) for field in fields(found)}
@@ -350,7 +389,7 @@ def status(*names: str) -> Standing:
     path = _store(sys._getframe(1))
     here = Surroundings(platform.python_version(), package, os.environ)
     wanted = [artifact_name(name) for name in names] or None
-    with _aside(watching.current()), _opened(path) as repository:
+    with _aside(watching.current()), _reading(path) as repository:
         found = survey(repository, path.parent, values.digest_file, wanted, here)
     return Standing(found.versions, found.stale, found.altered, found.unverified)
 
@@ -366,7 +405,7 @@ def checkout(revision: str, to: str | Path | None = None, *, force: bool = False
     from linea.replay import checkout as replay
 
     session = watching.current()
-    with _aside(session), _opened(_store(sys._getframe(1))) as repository:
+    with _aside(session), _reading(_store(sys._getframe(1))) as repository:
         found = resolve(repository, revision, now=now())
         if to is not None:
             return replay.checkout(repository, found, Path(to), force=force)
@@ -455,16 +494,33 @@ def _store_to_write(frame: Any) -> Path:
     return found if found is not None else _folder_of(frame) / STORE
 
 
-@contextmanager
-def _opened(path: Path, *, create: bool = False) -> Iterator[Repository]:
+def _open(path: Path, *, create: bool = False) -> Repository:
     from linea.store.repository import Repository
 
     if create and not path.exists():
         repository = Repository.create(path)
         print(f"linea: made the store {path}", file=sys.stderr)  # noqa: T201 - said once
-    else:
-        repository = Repository.open(path)
-    with repository:
+        return repository
+    return Repository.open(path)
+
+
+@contextmanager
+def _opened(path: Path, *, create: bool = False) -> Iterator[Repository]:
+    with _open(path, create=create) as repository:
+        yield repository
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Repository]:
+    """The store to read, with what the block has saved so far that is being run."""
+    from linea import together
+
+    block = together.current()
+    view = block.view(path.resolve()) if block is not None else None
+    if view is not None:
+        yield view
+        return
+    with _opened(path) as repository:
         yield repository
 
 
@@ -571,7 +627,4 @@ def save_variable(session: Any, variable: str, name: str = "") -> Artifact:
     encoded = recording.encode_value(session.namespace[variable])
     draft = recording.draft_of_variable(session, variable, checked, encoded, now=now())
 
-    path = find_store(session.root) or session.root / STORE
-    with _opened(path, create=True) as repository:
-        (version,) = repository.commit([draft])
-    return Artifact(version, path)
+    return _commit(draft, find_store(session.root) or session.root / STORE)

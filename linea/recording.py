@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from linea.capture.session import Session
 from linea.errors import LineaError, UnstorableError
 from linea.model import (
     ArtifactName,
+    CommitId,
     Draft,
     Effects,
     Encoded,
@@ -120,7 +121,16 @@ def draft(
         )
     made, kept, running = slice_of_save(session, frame, value, name)
     made = replace(made, unreproducible=(*made.unreproducible, *timings(value)))
-    return _assemble(session, made, kept, running, common)
+    argument = saved_alone(session, frame)
+    last = _names_in(argument) if argument is not None else frozenset()
+    return _assemble(session, made, kept, running, common, last)
+
+
+def _names_in(argument: ast.expr) -> frozenset[str]:
+    """The names that an expression makes something else of."""
+    if isinstance(argument, ast.Name):
+        return frozenset()
+    return frozenset(n.id for n in ast.walk(argument) if isinstance(n, ast.Name))
 
 
 def timings(value: object) -> list[str]:
@@ -149,10 +159,15 @@ def encode_value(value: object) -> Encoded:
 
 
 def _assemble(
-    session: Session, made: Slice, kept: Sequence[int], running: bool, common: dict[str, Any]
+    session: Session,
+    made: Slice,
+    kept: Sequence[int],
+    running: bool,
+    common: dict[str, Any],
+    last: frozenset[str] = frozenset(),
 ) -> Draft:
-    """A slice, with what its steps read and ran on."""
-    parents = find_parents(session, kept, running)
+    """A slice, with what its steps read and ran on; `last` are names that its last line reads."""
+    parents = find_parents(session, kept, last)
     steps = [session.steps[i] for i in kept]
     packages = {p for i in kept for p in session.packages.get(i, ())}
     packages |= {p for s in steps for p in imported(s)}
@@ -397,7 +412,9 @@ def session_source(session: Session) -> str:
 # --------------------------------------------------------------------- what it was made from
 
 
-def find_parents(session: Session, kept: Sequence[int], running: bool) -> list[Parent]:
+def find_parents(
+    session: Session, kept: Sequence[int], last: frozenset[str] = frozenset()
+) -> list[Parent]:
     """The versions that kept steps loaded, and those saved in this session that they went on to use."""
     found: dict[str, Parent] = {}
 
@@ -407,17 +424,21 @@ def find_parents(session: Session, kept: Sequence[int], running: bool) -> list[P
     for i in kept:
         for version in session.artifacts.get(i, ()):
             add(version)
-    if running and session.open is not None:
+    if session.open is not None:
+        # Of a statement that does nothing but save: by working out what is saved.
         for version in session.open.artifacts:
             add(version)
     for known in _STATE.saved:
-        if known.names and _went_on(session, known, kept, running):
+        if known.names and _went_on(session, known, kept, last):
             add(known.version)
     return list(found.values())
 
 
-def _went_on(session: Session, known: _Kept, kept: Sequence[int], running: bool) -> bool:
-    """Whether a kept step read the saved variable while it still held what was saved."""
+def _went_on(session: Session, known: _Kept, kept: Sequence[int], last: frozenset[str]) -> bool:
+    """Whether a kept step read the saved variable while it still held what was saved.
+
+    Or the last line of the slice, which reads these names.
+    """
     inside = set(kept)
     steps = session.steps
     for i in range(known.step, len(steps)):
@@ -426,7 +447,7 @@ def _went_on(session: Session, known: _Kept, kept: Sequence[int], running: bool)
             return True
         if known.names & (effects.binds | effects.mutates):
             return False
-    return False
+    return bool(known.names & last)
 
 
 def written_files(session: Session, kept: Iterable[int]) -> list[InputFile]:
@@ -463,6 +484,24 @@ def remember(version: Version, store: Path, made: Draft) -> None:
     if not _STATE.saved:
         watching.at_end(note_written_files)
     _STATE.saved.append(_Kept(version, store, names, len(session.steps) + 1))
+
+
+def settle(final: Mapping[CommitId, Version | None]) -> None:
+    """What was saved in a block has its commit now; None for what wasn't saved after all."""
+    if not final:
+        return
+    session = watching.current()
+    running = session.open if session is not None else None
+    for loaded in (
+        *(session.artifacts.values() if session is not None else ()),
+        *([running.artifacts] if running is not None else ()),
+    ):
+        loaded[:] = [v for each in loaded if (v := final.get(each.commit, each)) is not None]
+    kept, _STATE.saved[:] = list(_STATE.saved), []
+    for known in kept:
+        version = final.get(known.version.commit, known.version)
+        if version is not None:
+            _STATE.saved.append(replace(known, version=version))
 
 
 def note_written_files() -> None:

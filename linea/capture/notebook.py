@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from linea.capture import magics
+from linea.capture import blocks, magics
 from linea.capture import source as text
 from linea.capture.session import Session
 from linea.trace import Place, Statement
@@ -58,6 +60,8 @@ class Watcher:
         """Every cell that ran: execution count and source, in order."""
         self._queue: list[tuple[ast.stmt, str, int, int]] = []
         self._count: int | None = None
+        self._source = ""
+        """The running cell as Python."""
         self._original: Any = None
 
     def attach(self) -> None:
@@ -65,8 +69,14 @@ class Watcher:
         watcher, original = self, self._original
 
         async def run_code(code_obj: Any, result: Any = None, *, async_: bool = False) -> Any:
-            begun = watcher.begin()
             # As IPython does: frames from here up are the shell's, not the user's.
+            __tracebackhide__ = "__ipython_bottom__"
+            if (block := watcher.block()) is not None:
+                return await watcher.run_block(block, code_obj.co_filename, result, run_one)
+            return await run_one(code_obj, result, async_=async_)
+
+        async def run_one(code_obj: Any, result: Any = None, *, async_: bool = False) -> Any:
+            begun = watcher.begin()
             __tracebackhide__ = "__ipython_bottom__"
             failed = True
             try:
@@ -109,11 +119,10 @@ class Watcher:
         self._queue = []
         floor = 0
         for node in tree.body:
-            code, first, last = text.span(node, source)
-            head = text.leading_comments(source, first, floor)
+            code, head, last = blocks.written(node, source, floor)
             floor = last
-            code = text.lines(source, head, first) + code
             self._queue.append((node, code, head, last))
+        self._source = source
 
     def resume_cell(self, raw: str) -> None:
         """Take up the rest of a cell in which watching was switched on."""
@@ -124,6 +133,48 @@ class Watcher:
                 self._queue = self._queue[number + 1 :]
                 return
         self._queue = []
+
+    def block(self) -> ast.With | None:
+        """The statement that comes, if it is a block whose statements are to run one by one."""
+        if self.session.open is not None or self.session.paused or not self._queue:
+            return None
+        node = self._queue[0][0]
+        plain = self.shell.ast_node_interactivity != "all"  # shows what stands in blocks too
+        return node if plain and blocks.is_saving(node, self.shell.user_ns) else None
+
+    async def run_block(self, node: ast.With, filename: str, result: Any, run: Any) -> Any:
+        """Run the statements of a block; give whether one of them failed."""
+        __tracebackhide__ = "__ipython_bottom__"
+        self._queue.pop(0)
+        space = self.shell.user_ns
+        flags = self.shell.compile.flags
+        if self.shell.autoawait:
+            flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        entered = eval(blocks.entering(node, filename, flags), space)
+        entered.__enter__()
+        inner = [(each, *blocks.written(each, self._source, node.lineno)) for each in node.body]
+        self._queue[:0] = inner
+        error: BaseException | None = RuntimeError("the block didn't come to its end")
+        try:
+            for each in node.body:
+                if (nested := self.block()) is not None:
+                    failed = await self.run_block(nested, filename, result, run)
+                else:
+                    code = compile(ast.Module([each], []), filename, "exec", flags)
+                    awaits = bool(code.co_flags & inspect.CO_COROUTINE)
+                    failed = await run(code, result, async_=awaits)
+                if failed:
+                    error = getattr(result, "error_in_exec", None) or error
+                    return failed
+            error = None
+        finally:
+            if error is not None:
+                entered.__exit__(type(error), error, error.__traceback__)
+        space[blocks.LEAVE] = partial(entered.__exit__, None, None, None)
+        try:
+            return await self._original(blocks.leaving(node, filename, "exec"), result)
+        finally:
+            space.pop(blocks.LEAVE, None)
 
     def begin(self) -> bool:
         if self.session.open is not None or self.session.paused or not self._queue:

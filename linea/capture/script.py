@@ -6,12 +6,12 @@ import ast
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from linea.capture import source as text
-from linea.capture import tracing
+from linea.capture import blocks, tracing
 from linea.capture.session import Session
 from linea.trace import Place, Statement
 
@@ -46,41 +46,70 @@ def run_statements(
     floor = 0
     session.text = source
     again: tracing.PutBack = []
-    for number, node in enumerate(tree.body):
-        statement = statement_of(session, node, source, shown, floor)
-        floor = node.end_lineno or node.lineno
-        if number < start:
-            guarded(session, session.assume, node, statement)
-            continue
-        compiled = compile_statement(node, filename, flags, docstring=number == 0)
-        guarded(session, session.before, node, statement)
-        run = partial(eval, compiled, namespace)
-        error = events = None
-        gave_value = False
-        for switch in again:
-            switch()
-        try:
-            gave_value = run() is not None
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            # Written out here: a function of ours would show in the user's profile.
-            if (trace := tracing.trace_function()) is not None:
-                tracing.stop_tracing()
-            if (profile := tracing.profiler()) is not None:
-                tracing.stop_profiling()
-            if tracing.monitor() is not None:
-                events = tracing.monitored()
-                tracing.stop_monitoring()
-            again = tracing.put_back(trace, profile, events) if trace or profile or events else []
-            guarded(session, session.after, error, gave_value=gave_value, statement=statement)
-            if error is not None:
-                error = None
-                for switch in again:
-                    switch()
+    todo: list[tuple[int, ast.stmt | _End]] = []
+    todo += reversed(list(enumerate(tree.body)))
+    entered: list[Any] = []
+    try:
+        while todo:
+            number, node = todo.pop()
+            if isinstance(node, _End):
+                leave = partial(entered.pop().__exit__, None, None, None)
+                code = blocks.leaving(node.block, filename, "eval")
+                eval(code, namespace, {blocks.LEAVE: leave})
+                continue
+            if number >= start and blocks.is_saving(node, namespace):
+                entered.append(eval(blocks.entering(node, filename, flags), namespace))
+                entered[-1].__enter__()
+                todo.append((number, _End(node)))
+                todo += [(number, inner) for inner in reversed(node.body)]
+                continue
+            statement = statement_of(session, node, source, shown, floor)
+            floor = node.end_lineno or node.lineno
+            if number < start:
+                guarded(session, session.assume, node, statement)
+                continue
+            compiled = compile_statement(node, filename, flags, docstring=number == 0)
+            guarded(session, session.before, node, statement)
+            run = partial(eval, compiled, namespace)
+            error = events = None
+            gave_value = False
+            for switch in again:
+                switch()
+            try:
+                gave_value = run() is not None
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                # Written out here: a function of ours would show in the user's profile.
+                if (trace := tracing.trace_function()) is not None:
+                    tracing.stop_tracing()
+                if (profile := tracing.profiler()) is not None:
+                    tracing.stop_profiling()
+                if tracing.monitor() is not None:
+                    events = tracing.monitored()
+                    tracing.stop_monitoring()
+                again = (
+                    tracing.put_back(trace, profile, events) if trace or profile or events else []
+                )
+                guarded(session, session.after, error, gave_value=gave_value, statement=statement)
+                if error is not None:
+                    error = None
+                    for switch in again:
+                        switch()
+    except BaseException as raised:
+        while entered:
+            entered.pop().__exit__(type(raised), raised, raised.__traceback__)
+        raise
     for switch in again:
         switch()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a block ends whose statements run one by one."""
+
+    block: ast.With
 
 
 def statement_of(
@@ -88,9 +117,8 @@ def statement_of(
 ) -> Statement:
     """The statement as it is written, with the comments above it down from line `floor`."""
     try:
-        code, first, last = text.span(node, source)
-        head = text.leading_comments(source, first, floor)
-        return Statement(text.lines(source, head, first) + code, Place(shown, head, last))
+        code, first, last = blocks.written(node, source, floor)
+        return Statement(code, Place(shown, first, last))
     except Exception as error:
         session.fault("reading a statement", error)
         place = Place(shown, node.lineno, node.end_lineno or node.lineno)

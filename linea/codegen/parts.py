@@ -198,18 +198,20 @@ class Api:
     modules: frozenset[str]
     save: frozenset[str]
     get: frozenset[str]
+    saving: frozenset[str]
 
     @classmethod
     def of(cls, trees: Iterator[tuple[ast.stmt, ...]]) -> Api:
         modules: set[str] = set()
-        functions: dict[str, set[str]] = {"save": set(), "get": set()}
+        functions: dict[str, set[str]] = {"save": set(), "get": set(), "saving": set()}
         for node in (inner for tree in trees for top in tree for inner in ast.walk(top)):
             if isinstance(node, ast.Import):
                 modules |= {a.asname or a.name for a in node.names if a.name == "linea"}
             elif isinstance(node, ast.ImportFrom) and node.module == "linea":
                 for alias in node.names:
                     functions.setdefault(alias.name, set()).add(alias.asname or alias.name)
-        return cls(frozenset(modules), frozenset(functions["save"]), frozenset(functions["get"]))
+        asked = (frozenset(functions[name]) for name in ("save", "get", "saving"))
+        return cls(frozenset(modules), *asked)
 
     def calls(self, node: ast.AST, function: str) -> bool:
         if not isinstance(node, ast.Call):
@@ -226,8 +228,40 @@ def argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
     return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
 
 
+def without_blocks(text: str, api: Api) -> str:
+    """Put what stands in `with linea.saving():` in the place of the block."""
+    while True:
+        found = [
+            node
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.With)
+            and all(api.calls(item.context_expr, "saving") for item in node.items)
+        ]
+        if not found:
+            return text
+        block, lines = found[-1], text.split("\n")
+        if any(item.optional_vars is not None for item in block.items):
+            raise PipelineError(
+                f"a block of linea.saving() is given a name: {lines[block.lineno - 1].strip()}",
+                hint="write `with linea.saving():` and save again",
+            )
+        inner = block.body[0]
+        start, end = chunks.first_line(inner), block.end_lineno or block.lineno
+        if start > block.lineno:
+            start = max(item.context_expr.end_lineno or 0 for item in block.items) + 1
+            body = chunks.dedent(
+                "\n".join(lines[start - 1 : end]), inner.col_offset - block.col_offset
+            )
+        else:
+            lead = " " * block.col_offset
+            body = "\n".join(lead + ast.unparse(each) for each in block.body)
+        lines[block.lineno - 1 : end] = body.split("\n")
+        text = "\n".join(lines)
+
+
 def without_saves(part: Part, text: str, api: Api, result: str) -> tuple[str, bool]:
     """Take `linea.save` out of a statement; say whether the value is collected in `saved`."""
+    text = without_blocks(text, api)
     tree = ast.parse(text)
     edits: list[tuple[ast.expr | ast.stmt, str]] = []
     collected = False
@@ -380,7 +414,7 @@ def without_gets(
 
 def without_linea(items: list[Item], api: Api) -> list[Item]:
     """Drop the import of linea when nothing of it is left."""
-    known = api.modules | api.save | api.get
+    known = api.modules | api.save | api.get | api.saving
     used = set().union(*(item.chunk.uses for item in items if not item.chunk.is_import))
     if used & known:
         return items

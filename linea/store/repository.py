@@ -15,6 +15,7 @@ from linea.store.backend import MemoryBackend, RefChange
 from linea.store.noting import Noting
 from linea.store.objects import Batch, ObjectId
 from linea.store.operations import Doing, Operation
+from linea.store.staging import Overlay, Staging
 
 
 def _changed_since(done: Operation) -> StoreError:
@@ -51,6 +52,11 @@ class Repository(Noting):
         from linea.store.disk import DiskBackend
 
         return Repository(DiskBackend(Path(path), patience=patience), clock=clock)
+
+    def staging(self) -> Staging:
+        """Begin to save several versions that are to become visible together."""
+        overlay = Overlay(self._backend)
+        return Staging(self, self._backend, Repository(overlay, clock=self._clock), overlay)
 
     def set(self, key: str, value: str) -> None:
         """Write `linea.<key>` into the store's `config`."""

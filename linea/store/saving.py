@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from linea.errors import (
     NoSuchVersionError,
     StoreError,
 )
-from linea.model import ArtifactName, CommitId, Draft, Encoded, Version
+from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
 from linea.store import chunks, layout, notes, operations, parts, refs
 from linea.store.archive import Archive
 from linea.store.backend import RefChange
@@ -36,7 +36,7 @@ _ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Prepared:
     """A draft whose value is written or about to be."""
 
     draft: Draft
@@ -44,11 +44,22 @@ class _Made:
     trees: Mapping[str, ObjectId]
     waiting: Mapping[ObjectId, GitObject]
     """Objects that go in with the commit."""
+    stands_for: CommitId | None = None
+    """The commit by which those that are saved along with it call it, see `staging`."""
 
 
 def _expected(value: Encoded) -> int:
     """About how many bytes a value takes."""
     return sum(len(p) if isinstance(p, bytes) else p.size for p in value.parts.values())
+
+
+def _settled(parents: Iterable[Parent], known_as: Mapping[CommitId, Entry]) -> Iterator[Parent]:
+    """Parents by the commits and numbers that they were given in the end."""
+    for parent in parents:
+        entry = known_as.get(parent.commit)
+        yield (
+            parent if entry is None else replace(parent, commit=entry.commit, number=entry.number)
+        )
 
 
 class Saving(Archive):
@@ -61,17 +72,34 @@ class Saving(Archive):
             self._check(draft)
         # From the first byte on: a gc waits until what is written now is part of a version.
         with self._backend.writing():
-            made = [self._made(draft) for draft in drafts]
-            waiting = {id: item for each in made for id, item in each.waiting.items()}
+            return self.commit_prepared([self._prepared(draft) for draft in drafts])
 
-            def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
-                batch.objects.update(waiting)
-                return self._saved(batch, made)
+    def stage(self, draft: Draft) -> tuple[Prepared, Version]:
+        """Save one draft; give what `commit_prepared` saves in another view of the same objects."""
+        self._check(draft)
+        with self._backend.writing():
+            made = self._prepared(draft)
+            (id,) = self._committed([made])
+        return made, self._version(id)
 
-            reason = "save " + ", ".join(draft.name for draft in drafts)
-            ids = self._write(save, reason, Doing("save"))
+    def commit_prepared(self, made: Sequence[Prepared]) -> list[Version]:
+        """Save what was prepared; all become visible together."""
+        with self._backend.writing():
+            ids = self._committed(made)
         self._backend.tidy()
         return [self._version(id) for id in ids]
+
+    def _committed(self, made: Sequence[Prepared]) -> list[CommitId]:
+        waiting = {id: item for each in made for id, item in each.waiting.items()}
+        doing = Doing("save")
+
+        def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
+            batch.objects.update(waiting)
+            changes, entries = self._saved(batch, made)
+            doing.versions[:] = [(e.name, e.number, e.commit) for e in entries]
+            return changes, [e.commit for e in entries]
+
+        return self._write(save, "save " + ", ".join(each.draft.name for each in made), doing)
 
     def put_back(self, version: Version, made: Encoded) -> None:
         """Store a dropped or damaged value that was made again; StoreError for another value."""
@@ -122,7 +150,7 @@ class Saving(Archive):
                     hint=f"fetch it first, or load {parent.name} from this store",
                 )
 
-    def _made(self, draft: Draft) -> _Made:
+    def _prepared(self, draft: Draft) -> Prepared:
         """Write the files of a version that don't depend on its number.
 
         Large ones are written before the lock is taken: others needn't wait for them. An
@@ -147,7 +175,7 @@ class Saving(Archive):
         draft = replace(
             draft, value=replace(draft.value, record=replace(record, parts=written.parts))
         )
-        return _Made(draft, {**files, **written.files}, written.trees, sink.batch.objects)
+        return Prepared(draft, {**files, **written.files}, written.trees, sink.batch.objects)
 
     def _before(self, name: ArtifactName) -> Version | None:
         """The newest version of an artifact, where it is whole: one to share with."""
@@ -170,13 +198,14 @@ class Saving(Archive):
         again = self._backend.ref(refs.REBUILT + version.commit)
         return again is not None or self.is_dropped(version)
 
-    def _saved(self, batch: Batch, made: Sequence[_Made]) -> tuple[list[RefChange], list[CommitId]]:
+    def _saved(self, batch: Batch, made: Sequence[Prepared]) -> tuple[list[RefChange], list[Entry]]:
         """Put the commits of drafts into `batch`."""
         tips: dict[str, Entry] = {}
         changes: dict[str, RefChange] = {}
-        ids = []
+        known_as: dict[CommitId, Entry] = {}
+        entries = []
         for each in made:
-            draft = each.draft
+            draft = replace(each.draft, parents=tuple(_settled(each.draft.parents, known_as)))
             ref = refs.artifact_ref(draft.name)
             if ref not in changes:
                 changes.update(self._begun(batch, draft.name, tips))
@@ -187,13 +216,15 @@ class Saving(Archive):
             said = layout.commit(draft, number, previous, tree)
             id = batch.add("commit", commit_bytes(said))
             tips[draft.name] = layout.entry(id, said)
+            if each.stands_for is not None:
+                known_as[each.stands_for] = tips[draft.name]
             changes[ref] = replace(changes[ref], new=id)
             for tag in draft.tags:
                 tag_ref = refs.tag_ref(draft.name, refs.tag_name(tag))
                 old = changes[tag_ref].old if tag_ref in changes else self._backend.ref(tag_ref)
                 changes[tag_ref] = RefChange(tag_ref, old, id)
-            ids.append(CommitId(id))
-        return list(changes.values()), ids
+            entries.append(tips[draft.name])
+        return list(changes.values()), entries
 
     def _begun(
         self, batch: Batch, name: ArtifactName, tips: dict[str, Entry]
@@ -268,20 +299,7 @@ class Saving(Archive):
         raise StoreError("others keep writing to the store", hint="save again when they are done")
 
     def _record(self, doing: Doing, reason: str, changes: Sequence[RefChange]) -> None:
-        if doing.kind == "save":
-            for change in changes:
-                if change.ref.startswith(refs.ARTIFACTS) and change.new is not None:
-                    new = self._until(change.new, change.old)
-                    doing.versions.extend((e.name, e.number, e.commit) for e in new)
+        if doing.versions:
             reason = "save " + ", ".join(f"{name}@v{number}" for name, number, _ in doing.versions)
         done = operations.operation(doing, reason, changes, self._clock())
         self._backend.record(operations.line(done))
-
-    def _until(self, tip: ObjectId, old: ObjectId | None) -> list[Entry]:
-        """The versions from `tip` back to the one after `old`, the oldest first."""
-        entry = self._entry(tip, "a version")
-        found = [entry]
-        while entry.previous is not None and old is not None and entry.previous != CommitId(old):
-            entry = self._entry(ObjectId(entry.previous), entry.name)
-            found.append(entry)
-        return found[::-1]

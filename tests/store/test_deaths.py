@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from linea.model import Verdict
+from linea.model import Parent, Verdict
 from linea.store.repository import Repository
 from linea.store.upkeep import Policy
 
@@ -40,12 +40,23 @@ def _repair(repository: Repository) -> None:
     repository.repair(repository.fsck(md5), [repository.path.parent / "copy"])
 
 
+def _block(repository: Repository) -> None:
+    staging = repository.staging()
+    made = staging.save(draft("block", large(60)))
+    staging.save(draft("block", large(61)))
+    parent = Parent(made.name, made.number, made.commit, made.digest)
+    staging.save(draft("small", b"block", parents=(parent,)))
+    staging.commit()
+    staging.close()
+
+
 CHANGES = [
     Change("small save", lambda r: r.commit([draft("small", b"new", tags=("t",))])),
     Change("large save", lambda r: r.commit([draft("big", large(50, 400_000))])),
     Change(
         "several", lambda r: r.commit([draft("a", b"1"), draft("big", large(51)), draft("c", b"3")])
     ),
+    Change("block", _block),
     Change("tag", lambda r: r.tag(r.tip("big"), "prod")),
     Change("delete one", lambda r: r.delete("big", 2)),
     Change("delete all", lambda r: r.delete("big")),
