@@ -12,7 +12,7 @@ from linea.capture import harmless, imports, invisible, randomness
 from linea.capture.drawing import draws, open_figures
 from linea.capture.files import Touched
 from linea.capture.filing import FileRead, lists_folders
-from linea.capture.hidden import Facts
+from linea.capture.hidden import BUILTINS, Facts
 from linea.capture.instruments import Instruments
 from linea.capture.looking import Look, unseen
 from linea.capture.objects import NOTHING, Reach
@@ -271,7 +271,9 @@ class Evidence:
         tools = self.tools
         values = (tools.scope.namespace.get(n) for n in self.mutated)
         written = {v.__name__ for v in values if is_a(v, types.ModuleType)}
-        tools.modules_written |= written
+        # Of a file that the session writes, a later import may not find what this one found.
+        made = {n for n in self.fresh if imports.source_file(n) in tools.filing.written}
+        tools.modules_written |= written | made
         self.mutates |= _prefixed("module", written)
         older = _prefixed("module", self.uses.modules & tools.modules_written)
         self.reads |= older
@@ -306,6 +308,8 @@ class Evidence:
         setting = more and any(SETTER.match(word) for word in self.mentions)
         changed = tools.hidden.observe(new_random=more, new_options=setting)
         self.reads |= _prefixed("hidden", tools.hidden.reads(self._facts()))
+        if BUILTINS in changed:
+            self.mutates |= tools.hidden.builtins - tools.scope.namespace.keys()
         seeds = randomness.seeded(self.running, tools.scope) & changed
         for key in changed:
             self._write_state(key, replaced=key in seeds)
@@ -354,6 +358,8 @@ class Evidence:
             state=bool(changed),
             mutated=bool(self.mutated),
         )
+        if BUILTINS in changed:
+            written.add("builtins")
         tools.everywhere |= written & EVERYWHERE
         code = invisible.code_given(self.uses, tools.scope) if self.runs else set()
         if code:

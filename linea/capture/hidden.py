@@ -17,6 +17,10 @@ from typing import Any
 
 from linea.capture.builtin_types import random_state
 from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
+from linea.capture.walk import address
+
+BUILTINS = "builtins"
+"""The key of the names that every module sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,16 @@ def _rc(module: Any) -> object:
     return _Same(dict.values(module.rcParams))
 
 
+def _builtins(module: Any) -> object:
+    # `_` is what an interactive interpreter shows last.
+    return {n: address(v) for n, v in vars(module).items() if n != "_"}
+
+
+def _names_that_differ(before: object, now: object) -> frozenset[str]:
+    assert isinstance(before, dict) and isinstance(now, dict)
+    return frozenset(name for name, _ in before.items() ^ now.items())
+
+
 STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("random", "random", _random, _mentions("getstate", "_inst")),
     ("numpy.random", "numpy.random.mtrand", _NumpyRandom(),
@@ -178,6 +192,7 @@ STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("matplotlib.rc", "matplotlib", _rc, _drawing),
     ("sklearn.config", "sklearn", lambda m: str(m.get_config()), _library),
     ("copyreg", "copyreg", lambda m: len(m.dispatch_table), _runs),
+    (BUILTINS, "builtins", _builtins, _runs),
 )  # fmt: skip
 
 _READERS: dict[str, Reader] = {key: reader for key, _, _, reader in STATES}
@@ -190,6 +205,8 @@ class Hidden:
         self._prints: dict[str, object] = {}
         self._environ: dict[Any, Any] = {}
         self._written: set[str] = set()
+        self.builtins: frozenset[str] = frozenset()
+        """Built-in names that were put, replaced or removed when that last happened."""
         self.observe()
 
     def observe(self, *, new_random: bool = False, new_options: bool = False) -> set[str]:
@@ -215,6 +232,8 @@ class Hidden:
                 if new_options or (new_random and key.endswith("random")):
                     changed.add(key)
             elif prints[key] != now:
+                if key == BUILTINS:
+                    self.builtins = _names_that_differ(prints[key], now)
                 prints[key] = now
                 changed.add(key)
         environ = dict(getattr(os.environ, "_data", os.environ))

@@ -55,6 +55,12 @@ class UserModules:
         return {n for n in list(sys.modules)[count:] if "." in n or self.own(n)}
 
 
+def source_file(name: str) -> str | None:
+    """The absolute path of the file that the loaded module `name` was read from."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return os.path.abspath(file) if isinstance(file, str) else None
+
+
 def _library_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = {paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib")}
