@@ -167,7 +167,13 @@ REFUSED: Mapping[str, str] = {
 }
 
 # What a library notes about itself in a fitted estimator isn't part of the model.
-NOTES = frozenset({"_sklearn_version", "_n_threads"})
+NOTES = frozenset({"_sklearn_version", "_n_threads", "_stop_words_id"})
+
+# What is left of a state when addresses in memory, and what a copy doesn't get, are left out.
+STEADY: Mapping[str, Callable[[Any], Any]] = {
+    "scipy.spatial._ckdtree.cKDTree": lambda state: state[1:],
+    "sklearn.utils._bunch.Bunch": lambda state: None,
+}
 
 # What Python adds to every class, and what can't be told from its source.
 CLASS_NOISE = frozenset(
@@ -337,6 +343,8 @@ class Walk:
             raise self._unstorable(value, "it can't be pickled")
         missing = (None,) * (6 - len(reduced))
         function, arguments, state, listed, pairs, setter = reduced + missing
+        for steady in (STEADY[n] for n in map(class_name, kind.__mro__) if n in STEADY):
+            state = steady(state)
         return join(
             "object",
             self.of(function),

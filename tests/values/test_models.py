@@ -25,7 +25,9 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    VotingClassifier,
 )
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -55,6 +57,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         LogisticRegression(max_iter=500),
     ),
     "function": lambda: make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()),
+    "voting": lambda: VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())]),
     "search": lambda: GridSearchCV(
         DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2]}, cv=2
     ),
@@ -116,6 +119,20 @@ def test_what_was_learnt_counts() -> None:
     assert values.digest(model) != before
     assert values.digest(LogisticRegression(C=1)) != values.digest(LogisticRegression(C=2))
     assert values.digest(LogisticRegression(C=0.5)) != before
+
+
+def test_addresses_in_memory_do_not_count() -> None:
+    """Where an object lay while it was fitted, or its nodes do, isn't part of it."""
+    from scipy.spatial import KDTree
+
+    words = TfidfVectorizer().fit(["a cat", "a dog"])
+    before = values.digest(words)
+    words._stop_words_id += 1
+    assert values.digest(words) == before
+    points = np.arange(100.0).reshape(50, 2)
+    trees = [KDTree(points), KDTree(points)]  # both at once: at two places
+    assert values.digest(trees[0]) == values.digest(trees[1])
+    assert values.digest(trees[0]) != values.digest(KDTree(points + 1))
 
 
 def test_the_library_version_does_not_count() -> None:
