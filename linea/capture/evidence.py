@@ -113,6 +113,8 @@ class Evidence:
         self.runs = not running.uses.inert
         self.importing = isinstance(running.node, (ast.Import, ast.ImportFrom))
         self.bound, self.unbound = tools.bindings.changes(running.uses, completed=completed)
+        self.rebound = {n for n in self.uses.maybe if n in tools.scope.namespace} - self.bound
+        """Names that may be bound anew, to an object at the address of the one before."""
         self.reads = set(running.reads)
         self.binds = set(self.bound)
         self.mutates: set[str] = set()
@@ -150,7 +152,8 @@ class Evidence:
     def _known(self) -> dict[str, Reach]:
         """What the names in question led to before the statement."""
         reach = self.tools.graph.reach
-        return {n: reach.get(n, NOTHING) for n in self.reads | self.bound | self.unbound}
+        names = self.reads | self.bound | self.unbound | self.rebound
+        return {n: reach.get(n, NOTHING) for n in names}
 
     def _compare_objects(self, known: dict[str, Reach]) -> None:
         """Find the names whose objects the statement changed."""
@@ -158,7 +161,8 @@ class Evidence:
         observed = self.runs and not harmless.is_harmless(self.running, tools.scope)
         self._forget_unbound()
         look = Look(tools.scope, tools.budget, self.bound, self.step)
-        look.at(self.bound)
+        look.at(self.bound | self.rebound)
+        look.changed |= unseen(tools.graph, known, names=self.rebound)
         if observed:
             self._look_below(look, known)
         if self.runs:

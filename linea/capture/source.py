@@ -248,11 +248,15 @@ class _Reader:
                 for target in node.targets:
                     self.target(target, local, late, certain)
             case ast.AugAssign():
-                self.expression(node.value, local, late, certain)
+                # What is augmented is read before the value is worked out, which may rebind it.
                 self.effect("operator", late)
                 if isinstance(node.target, ast.Name):
                     self.load(node.target.id, local, late)
-                self.target(node.target, local, late, certain)
+                    self.expression(node.value, local, late, certain)
+                    self.target(node.target, local, late, certain)
+                else:
+                    self.target(node.target, local, late, certain)
+                    self.expression(node.value, local, late, certain)
             case ast.AnnAssign():
                 self.expression(node.annotation, local, late, certain)
                 if node.value is not None:

@@ -11,6 +11,8 @@ from linea.capture.source import leading_comments, span, statements, uses
 READS = [
     ("a = b + c", {"b", "c"}, {"a"}),
     ("a += b", {"a", "b"}, {"a"}),
+    ("a += (a := 3)", {"a"}, {"a"}),
+    ("a[i] += (i := b)", {"a", "i", "b"}, set()),
     ("a, (b, *c) = d", {"d"}, {"a", "b", "c"}),
     ("a[i] = v", {"a", "i", "v"}, set()),
     ("a.b.c = v", {"a", "v"}, set()),

@@ -90,3 +90,10 @@ def test_every_name_that_a_statement_binds_counts(tmp_path: Path) -> None:
     assert slice_of(walrus, "r", tmp_path) == walrus
     function = "def f():\n    global last\n    last = 4\n    return 1\nn = f()\nr = last\n"
     assert slice_of(function, "r", tmp_path) == function
+
+
+def test_a_name_that_is_bound_anew_at_the_address_of_the_one_before(tmp_path: Path) -> None:
+    """A loop may leave a name with an object that lies where the object before it lay."""
+    turns = "".join(f"for i in range({n}):\n    t = {{6: i}}\n" for n in range(2, 9))
+    code = slice_of(f"t = {{1: 2}}\n{turns}", "t", tmp_path)
+    assert "for i in range(8):" in code

@@ -182,7 +182,7 @@ def run_inner(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     module = main_module(path)
     sys.modules["__main__"] = module
     session = Session(module.__dict__, root=folder, source="program.py")
-    session.tools.modules._known.update({__name__: False, "tests.cases.harness": False})  # `save` stands for a library's
+    session.tools.modules._known.update({__name__: False})  # `save` stands for a library's
     pieces: list[Any] = []
     values: list[str] = []
 
@@ -194,8 +194,17 @@ def run_inner(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     del linea
     run_statements(session, case["code"], str(path), "program.py", module.__dict__)
     if case["target"] != "@save":
-        values, pieces = [canonical(module.__dict__[case["target"]])], [cut(session, case["target"])]
-    return {"value": values[-1], "code": pieces[-1].code, "kept": list(pieces[-1].steps), "notes": session.notes, "effects": []}
+        values, pieces = (
+            [canonical(module.__dict__[case["target"]])],
+            [cut(session, case["target"])],
+        )
+    return {
+        "value": values[-1],
+        "code": pieces[-1].code,
+        "kept": list(pieces[-1].steps),
+        "notes": session.notes,
+        "effects": [],
+    }
 
 
 def run_alone_saving(code: str, folder: Path) -> str:
@@ -306,14 +315,10 @@ def preload() -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
 
 
-if __name__ == "__main__":
+def report(wanted: set[str]) -> None:
+    """Run the cases `wanted`, or all, and print those that aren't exact."""
     preload()
-    wanted = set(sys.argv[1:])
-    rows = [
-        c
-        for c in load()
-        if (c["id"] in wanted if wanted else True) and importable(c)
-    ]
+    rows = [c for c in load() if (c["id"] in wanted if wanted else True) and importable(c)]
     counts = [0, 0, 0]
     for case in rows:
         done = run(case, verbose=bool(wanted))
@@ -330,3 +335,11 @@ if __name__ == "__main__":
             if wanted:
                 print(done.code)
     print(f"{counts[0]} cases, {counts[1]} sound, {counts[2]} exact")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent.parent))
+    # What `__main__` defines counts as the user's own, and this isn't.
+    import harness
+
+    harness.report(set(sys.argv[1:]))
