@@ -44,6 +44,8 @@ class Segment:
     count: int
     """How much of the value it holds: rows of a column, bytes of anything else; 0: a head."""
     data: Buffer
+    width: int = 0
+    """Bytes of each of its items, where that isn't the width of the part's."""
 
 
 @dataclass(frozen=True, slots=True)

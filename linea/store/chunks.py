@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 import zstandard
 
 from linea.errors import DamagedStoreError
 from linea.model import Buffer, Digest, Part, Payload, Segment, Stream
+from linea.store import forms
 from linea.store.objects import ObjectId, TreeEntry
 
 INDEX = "index"
@@ -20,33 +20,32 @@ HEADER = "linea-segments 1"
 WHOLE = 16 * 1024
 """A part of no more bytes is one blob, as it is."""
 
-LEVEL = 1
 PATCH_LIMIT = 8 << 20
 """Larger segments aren't stored as a difference."""
-WORTH = 0.88
-"""Compressed to more than this share, a segment is stored as it is."""
 PATCH_WORTH = 0.7
 PROBED = 32
 """The form is chosen anew with every so many segments."""
 GIVEN_UP = 4
 """After so many useless differences, only every so many segments one more is tried."""
 KEPT_BASES = 4
+PATCHES = ("patch", "delta")
+"""Forms that are a difference: to the base's bytes, or in the base's form to its content."""
 
 AddBlob = Callable[[bytes, bool], ObjectId]
 """Puts a blob among the objects to be written; True: it is compressed already."""
 ReadBlob = Callable[[ObjectId], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What the index says of a segment, and the blob that holds it."""
 
     hash: str
     """xxh3_128 of its bytes."""
-    count: int
+    items: int
+    """What it holds, see `Segment.count`."""
     size: int
     form: str
-    """`raw`, `zstd`, `shuffle<width>` (byte planes, then zstd) or `patch`."""
+    """One of `forms`, or one of `PATCHES`."""
     tail: str
     """Print of its last bytes: where it ends, a segment of the version before ended as well."""
     base: str
@@ -55,7 +54,7 @@ class Line:
 
     def text(self) -> str:
         """The line as it is written."""
-        return f"{self.hash} {self.count} {self.size} {self.form} {self.tail} {self.base}\n"
+        return f"{self.hash} {self.items} {self.size} {self.form} {self.tail} {self.base}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +117,14 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
     reader = Reader(read, what)
 
     def segments() -> Iterator[Segment]:
-        return (Segment(line.count, reader.raw(line, stored)) for line in stored.lines)
+        return (Segment(line.items, reader.raw(line, stored)) for line in stored.lines)
 
     def pick(start: int, stop: int) -> Iterator[tuple[int, Segment]]:
         at = 0
         for line in stored.lines:
-            if not line.count or (at < stop and at + line.count > start):
-                yield at, Segment(line.count, reader.raw(line, stored))
-            at += line.count
+            if not line.items or (at < stop and at + line.items > start):
+                yield at, Segment(line.items, reader.raw(line, stored))
+            at += line.items
 
     size = sum(line.size for line in stored.lines)
     return Stream(segments, size=size, label=stored.label, pick=pick)
@@ -151,24 +150,30 @@ class Reader:
 
     def _inflated(self, line: Line, stored: Stored) -> Buffer:
         data = self._read(line.id)
-        if line.form == "raw":
-            return data
-        if zstandard.get_frame_parameters(data).content_size != line.size:
-            raise ValueError("it has another size than its index says")
-        if line.form == "patch":
-            base = self._base(line.base, stored)
-            prefix = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-            return zstandard.ZstdDecompressor(dict_data=prefix).decompress(data)
-        raw = _decompressor().decompress(data)
-        return unshuffled(raw, int(line.form[7:])) if line.form.startswith("shuffle") else raw
+        if line.form not in PATCHES:
+            return forms.decompress(data, line.form, line.size)
+        base = full(line, stored)
+        form = base.form if line.form == "delta" else "zstd"
+        forms.check_size(data, form, line.size)
+        known = self.content(base) if line.form == "delta" else self._whole(base, stored)
+        prefix = zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        made = zstandard.ZstdDecompressor(dict_data=prefix).decompress(data)
+        return forms.restored(made, form, line.size)
 
-    def _base(self, hash: str, stored: Stored) -> bytes:
-        known = self._bases.get(hash)
+    def _whole(self, base: Line, stored: Stored) -> bytes:
+        return self._kept(base.hash, lambda: bytes(self.raw(base, stored)))
+
+    def content(self, base: Line) -> bytes:
+        """What the form of a segment, which is no difference, compresses."""
+        return self._kept(
+            base.hash + base.form,
+            lambda: bytes(forms.opened(self._read(base.id), base.form, base.size)),
+        )
+
+    def _kept(self, key: str, make: Callable[[], bytes]) -> bytes:
+        known = self._bases.get(key)
         if known is None:
-            line = stored.bases.get(hash) or next(x for x in stored.lines if x.hash == hash)
-            if line.form == "patch":
-                raise ValueError("it is a difference to a difference")
-            known = self._bases[hash] = bytes(self.raw(line, stored))
+            known = self._bases[key] = make()
             if len(self._bases) > KEPT_BASES:
                 self._bases.popitem(last=False)
         return known
@@ -177,43 +182,6 @@ class Reader:
         return DamagedStoreError(
             f"a segment of {self._what} is damaged: {why}", hint="see what is hit with `linea fsck`"
         )
-
-
-@cache
-def _decompressor() -> Any:
-    return zstandard.ZstdDecompressor()
-
-
-@cache
-def _compressor() -> Any:
-    return zstandard.ZstdCompressor(level=LEVEL)
-
-
-def shuffled(data: Buffer, width: int) -> bytes:
-    """The first byte of each number, then the second of each, and so on, then what is left."""
-    import numpy as np
-
-    whole = len(data) - len(data) % width
-    planes = np.frombuffer(data, np.uint8, whole).reshape(-1, width).T
-    return planes.tobytes() + bytes(data[whole:])
-
-
-def unshuffled(data: bytes, width: int) -> Buffer:
-    """What `shuffled` was given."""
-    import numpy as np
-
-    if width not in WIDTHS:
-        raise ValueError(f"it is shuffled by {width}")
-    whole = len(data) - len(data) % width
-    found = np.empty(len(data), np.uint8)
-    numbers = found[:whole].reshape(-1, width)
-    for place, plane in enumerate(np.frombuffer(data, np.uint8, whole).reshape(width, -1)):
-        numbers[:, place] = plane
-    found[whole:] = np.frombuffer(data, np.uint8)[whole:]
-    return found.data
-
-
-WIDTHS = (2, 4, 8, 16)
 
 
 # ---------------------------------------------------------------------------------- writing
@@ -308,7 +276,7 @@ class Writer:
         if before is not None:
             self._places = {line.hash: n for n, line in enumerate(before.lines)}
             self._tails = {line.tail: n for n, line in enumerate(before.lines)}
-        self._form = ""
+        self._form, self._width = "", 0
         self._since = self._useless = 0
 
     def put(self, segment: Segment) -> None:
@@ -321,47 +289,49 @@ class Writer:
             if there is not None and self._whole(*there):
                 line = self._shared(*there)
             else:
-                line = self._new(hash, segment.count, raw)
+                line = self._new(hash, segment)
             self._mine[hash] = line
         self._lines.append(line)
 
     def stored(self) -> Stored:
         """The part, once all segments were taken."""
-        held = {line.hash for line in self._lines if line.form != "patch"}
+        held = {line.hash for line in self._lines if line.form not in PATCHES}
         bases = {hash: line for hash, line in self._bases.items() if hash not in held}
         return Stored(self._part.label, self._part.print, tuple(self._lines), bases)
 
     def _whole(self, line: Line, stored: Stored) -> bool:
         """Whether the blobs of a segment are there."""
         has = self._known.has
-        return has(line.id) and (line.form != "patch" or has(_full(line, stored).id))
+        return has(line.id) and (line.form not in PATCHES or has(full(line, stored).id))
 
     def _shared(self, line: Line, stored: Stored) -> Line:
         """A segment that the version before has."""
         place = self._places.get(line.hash)
         if place is not None:
             self._at = place + 1
-        if line.form == "patch":
-            self._bases[line.base] = _full(line, stored)
+        if line.form in PATCHES:
+            self._bases[line.base] = full(line, stored)
         return line
 
-    def _new(self, hash: str, count: int, raw: Buffer) -> Line:
+    def _new(self, hash: str, segment: Segment) -> Line:
+        count, raw = segment.count, segment.data
         tail = tail_print(raw)
         if not count:
             # A head stands where it stood.
             self._at += 1
-        patch = self._patch(raw, tail) if count else None
+        patch = self._patch(segment, tail) if count else None
         if patch is not None:
-            difference, base = patch
+            form, difference, base = patch
             self._bases[base.hash] = base
             id = self._add(difference, True)
-            return Line(hash, count, len(raw), "patch", tail, base.hash, id)
-        form, data = self._compressed(raw) if count else shorter(raw, "zstd")
+            return Line(hash, count, len(raw), form, tail, base.hash, id)
+        form, data = self._compressed(segment) if count else forms.shorter(raw, "zstd")
         id = self._add(bytes(data), form != "raw")
         return Line(hash, count, len(raw), form, tail, "-", id)
 
-    def _patch(self, raw: Buffer, tail: str) -> tuple[bytes, Line] | None:
-        """The difference to a segment of the version before, where that pays."""
+    def _patch(self, segment: Segment, tail: str) -> tuple[str, bytes, Line] | None:
+        """The difference to a segment of the version before, where that pays, and its form."""
+        raw = segment.data
         before = self._before
         if before is None or len(raw) > PATCH_LIMIT:
             return None
@@ -372,35 +342,53 @@ class Writer:
         if self._useless >= GIVEN_UP and self._useless % PROBED:
             self._useless += 1
             return None
-        base = _full(before.lines[place], before)
+        base = full(before.lines[place], before)
         if base.size > PATCH_LIMIT or base.size < 64:
             return None
         try:
-            data = difference(raw, bytes(self._reader.raw(base, before)))
-            full = len(self._known.read(base.id))
+            whole = self._known.read(base.id)
+            form, data = self._difference(segment, base, before)
         except DamagedStoreError:
             return None
-        if len(data) > PATCH_WORTH * full:
+        if len(data) > PATCH_WORTH * len(whole):
             self._useless += 1
             return None
         self._useless = 0
-        return data, base
+        return form, data, base
 
-    def _compressed(self, raw: Buffer) -> tuple[str, Buffer]:
+    def _difference(self, segment: Segment, base: Line, before: Stored) -> tuple[str, bytes]:
+        """What makes a segment of its base: of its bytes, or of what its form makes of them."""
+        raw = self._reader.raw(base, before)
+        # Numbers that are alike hide where others were taken out; in a narrow form they stand out.
+        # Texts lie in planes by where they begin, which changes with their number.
+        if base.form not in ("raw", "zstd") and not segment.width:
+            like = self._reader.content(base)
+            made = forms.content(segment.data, base.form, like)
+            if made is not None:
+                return "delta", difference(made, like)
+        return "patch", difference(segment.data, bytes(raw))
+
+    def _compressed(self, segment: Segment) -> tuple[str, Buffer]:
         """A segment in the form that suits its part."""
         self._since += 1
-        if not self._form or self._since >= PROBED:
-            self._since = 0
-            self._form, data = best(raw, self._part.width)
+        width = segment.width or self._part.width
+        if not self._form or self._since >= PROBED or width != self._width:
+            self._since, self._width = 0, width
+            self._form, data = forms.best(segment.data, width)
             return self._form, data
-        return shorter(raw, self._form)
+        return forms.shorter(segment.data, self._form)
 
 
-def _full(line: Line, stored: Stored) -> Line:
-    """The segment itself, or the one that it is a difference to."""
-    if line.form != "patch":
+def full(line: Line, stored: Stored) -> Line:
+    """The segment itself, or the one that it is a difference to; ValueError where there is none."""
+    if line.form not in PATCHES:
         return line
-    return stored.bases.get(line.base) or next(x for x in stored.lines if x.hash == line.base)
+    base = stored.bases.get(line.base) or next(
+        (x for x in stored.lines if x.hash == line.base), None
+    )
+    if base is None or base.form in PATCHES:
+        raise ValueError("it is a difference to nothing, or to a difference")
+    return base
 
 
 def tail_print(raw: Buffer) -> str:
@@ -408,34 +396,10 @@ def tail_print(raw: Buffer) -> str:
     return f"{xxhash.xxh3_64_intdigest(raw[-16:]) >> 32:08x}"
 
 
-def best(raw: Buffer, width: int) -> tuple[str, Buffer]:
-    """The form that makes a segment smallest by enough, and its bytes in it."""
-    forms = ["zstd", *([f"shuffle{width}"] if width in WIDTHS else [])]
-    tried = {form: compress(raw, form) for form in forms}
-    # Byte planes are made and compressed in less time, so they may be a little larger.
-    form = min(tried, key=lambda each: len(tried[each]) * (1.02 if each == "zstd" else 1.0))
-    return (form, tried[form]) if len(tried[form]) < WORTH * len(raw) else ("raw", raw)
-
-
-def shorter(raw: Buffer, form: str) -> tuple[str, Buffer]:
-    """A segment in a form, or as it is where that is no longer."""
-    data = compress(raw, form)
-    return (form, data) if len(data) < len(raw) else ("raw", raw)
-
-
-def compress(raw: Buffer, form: str) -> Buffer:
-    """A segment's bytes in a form."""
-    if form == "raw":
-        return raw
-    whole = shuffled(raw, int(form[7:])) if form.startswith("shuffle") else raw
-    # A copy: what zstd gives keeps the memory of the longest that it could have become.
-    return memoryview(_compressor().compress(whole)).tobytes()
-
-
 def difference(raw: Buffer, base: bytes) -> bytes:
     """What makes `raw` of `base`: a zstd frame that has `base` as its dictionary."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        LEVEL,
+        forms.LEVEL,
         source_size=len(raw),
         dict_size=len(base),
         # The default for such small inputs forgets most of the base.

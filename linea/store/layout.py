@@ -34,8 +34,8 @@ from linea.model import (
 from linea.store.objects import Commit, ObjectId
 from linea.store.refs import artifact_name, part_path
 
-FORMAT = 2
-"""Of manifests; since 2 a part may be a tree of segments."""
+FORMAT = 3
+"""Of manifests; since 2 a part may be a tree of segments, since 3 they have forms for numbers."""
 NOTES_FORMAT = 1
 
 CODE = "code.py"

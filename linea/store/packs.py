@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
+from linea.model import Buffer
 from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.objects import GitObject, ObjectId, entry_bytes, object_id, parse_loose
 
@@ -21,6 +22,9 @@ _OFFSET_DELTA, _REF_DELTA = 6, 7
 _ENTRY_HEAD = 2048
 _KEPT_BASES = 256
 _KEPT_SIZE = 1 << 16
+_AHEAD = 512 << 10
+"""Bytes read at a time of a pack that is read in order."""
+_NEAR = 4096
 
 
 class ObjectFolder:
@@ -171,6 +175,8 @@ class Pack:
         if len(self._index) < self._large + 40 or list(self._fanout) != sorted(self._fanout):
             raise ValueError("it is cut off")
         self._bases: OrderedDict[int, GitObject] = OrderedDict()
+        self._window: tuple[int, bytes] = (0, b"")
+        self._next = -1
         self._file = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -271,8 +277,8 @@ class Pack:
 
     def _entry(self, offset: int) -> tuple[str, bytes, int | None]:
         """Kind, bytes and, for a delta, the offset of its base."""
-        head = os.pread(self._file, _ENTRY_HEAD, offset)
-        if not head:
+        head = self._view(offset, _ENTRY_HEAD)
+        if not len(head):
             raise ValueError("the pack is cut off")
         try:
             kind, size, at = _size_and_kind(head)
@@ -281,7 +287,7 @@ class Pack:
                 back, at = _base_distance(head, at)
                 base = offset - back
             elif kind == _REF_DELTA:
-                base = self.offset(head[at : at + 20])
+                base = self.offset(bytes(head[at : at + 20]))
                 at += 20
             elif kind not in _KINDS:
                 raise ValueError(f"an entry of the pack has the kind {kind}")
@@ -292,9 +298,10 @@ class Pack:
         data = self._inflated(offset + at, size, head[at:])
         return _KINDS.get(kind, ""), data, base
 
-    def _inflated(self, offset: int, size: int, head: bytes) -> bytes:
+    def _inflated(self, offset: int, size: int, head: memoryview) -> bytes:
         bound = size + (size >> 10) + 64
-        raw = head if bound <= len(head) else self._bytes(offset, bound)
+        raw = head if bound <= len(head) else self._view(offset, bound)
+        self._next = offset + size
         stored = _stored(raw, size)
         if stored is not None:
             return stored
@@ -306,6 +313,17 @@ class Pack:
         if len(data) != size:
             raise ValueError("an entry of the pack has the wrong size")
         return data
+
+    def _view(self, offset: int, size: int) -> memoryview:
+        """So many bytes of the pack, or what there is of them; more are read where that goes on."""
+        start, data = self._window
+        if start <= offset and offset + size <= start + len(data):
+            return memoryview(data)[offset - start : offset - start + size]
+        if size >= _AHEAD or not 0 <= offset - self._next <= _NEAR:
+            return memoryview(self._bytes(offset, size))
+        data = self._bytes(offset, _AHEAD)
+        self._window = (offset, data)
+        return memoryview(data)[:size]
 
     def _bytes(self, offset: int, size: int) -> bytes:
         """So many bytes of the pack, or what there is of them."""
@@ -321,21 +339,21 @@ class Pack:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _stored(raw: bytes, size: int) -> bytes | None:
+def _stored(raw: memoryview, size: int) -> bytes | None:
     """What a zlib stream of stored blocks holds; None where it is no such stream, or is damaged.
 
     Several times faster than zlib. Its checksum isn't looked at: the object's id is checked.
     """
-    if raw[:2] != b"\x78\x01":
+    if bytes(raw[:2]) != b"\x78\x01":
         return None
-    view, at, left = memoryview(raw), 2, size
+    at, left = 2, size
     pieces = []
     while at + 5 <= len(raw):
         last, length, inverse = struct.unpack_from("<BHH", raw, at)
         at += 5
         if last > 1 or length ^ inverse != 0xFFFF or length > left or at + length > len(raw):
             return None
-        pieces.append(view[at : at + length])
+        pieces.append(raw[at : at + length])
         at, left = at + length, left - length
         if last:
             return b"".join(pieces) if not left else None
@@ -366,7 +384,7 @@ def _with_alternates(path: Path, depth: int) -> Iterator[Path]:
             yield from _with_alternates(path / line, depth - 1)
 
 
-def _size_and_kind(head: bytes) -> tuple[int, int, int]:
+def _size_and_kind(head: Buffer) -> tuple[int, int, int]:
     """Kind, size of the inflated bytes, and where the head ends."""
     byte, at, shift = head[0], 1, 4
     kind, size = byte >> 4 & 7, byte & 15
@@ -377,7 +395,7 @@ def _size_and_kind(head: bytes) -> tuple[int, int, int]:
     return kind, size, at
 
 
-def _base_distance(head: bytes, at: int) -> tuple[int, int]:
+def _base_distance(head: Buffer, at: int) -> tuple[int, int]:
     byte = head[at]
     back = byte & 127
     while byte & 128:

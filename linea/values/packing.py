@@ -135,10 +135,19 @@ def stream(column: Source, label: str) -> Stream:
         chunks = column.chunks()
         if plain != column.type:
             chunks = (chunk.cast(plain) for chunk in chunks)
+        texts = is_text(plain)
         for rows in cut(chunks):
-            yield Segment(len(rows), raw(rows))
+            data = raw(rows)
+            yield Segment(len(rows), data, _text_width(data) if texts else 0)
 
     return Stream(segments, size=column.size, width=column.width, label=label, print=column.print)
+
+
+def _text_width(segment: bytes) -> int:
+    """Return the bytes of each text of a segment, where all have as many; else 1."""
+    rows, (_, lengths, data) = _opened(memoryview(segment), 3)
+    size = len(data) // max(1, rows)
+    return size if size and (np.frombuffer(lengths, "<u4") == size).all() else 1
 
 
 def cut(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:

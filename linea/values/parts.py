@@ -44,7 +44,10 @@ class Parts:
 
     def size(self, path: str) -> int:
         """Return how many bytes a part has."""
-        return self._part(path)[0].size
+        part = self._expected.get(path)
+        if part is None:
+            raise _missing(path)
+        return part.size
 
     def under(self, folder: str, record: ValueRecord) -> Parts:
         """Return the parts of a value that lies in a folder of this one."""
@@ -76,8 +79,12 @@ class Parts:
     def _part(self, path: str) -> tuple[Part, Payload]:
         part = self._expected.get(path)
         if part is None:
-            raise DamagedStoreError(f"the value has no part {path!r}")
+            raise _missing(path)
         return part, self._read(path)
+
+
+def _missing(path: str) -> DamagedStoreError:
+    return DamagedStoreError(f"the value has no part {path!r}")
 
 
 def _damaged(path: str) -> DamagedStoreError:
