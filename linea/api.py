@@ -336,20 +336,11 @@ def diff(
     from linea.answers import Difference
     from linea.history import diff as history
     from linea.history.diff_table import Choice
-    from linea.history.log import previous_of
-    from linea.history.revision import completed, resolve
 
     path = _store(sys._getframe(1))
     keys, choice = _names(key), Choice(_names(columns), where)
     with _aside(watching.current()), _reading(path) as repository:
-        old = resolve(repository, a, now=now())
-        new = (
-            resolve(repository, completed(b, old.name), now=now())
-            if b
-            else repository.tip(old.name)
-        )
-        if new.commit == old.commit and b is None:
-            old = previous_of(repository, old) or old
+        old, new = _two(repository, a, b)
         found = history.diff(
             repository, old, new, key=keys, choice=choice, limit=limit, trusted=trust
         )
@@ -438,20 +429,11 @@ def why(a: str, b: str | None = None, *, expr: str | None = None) -> Why:
     `b` defaults to the latest version of `a`'s artifact, against the one before. With `expr` the
     change of a number is attributed, which is made of `value`: `"value.price.mean()"`.
     """
-    from linea.history.log import previous_of
-    from linea.history.revision import completed, resolve
     from linea.replay import why as replay
 
     path = _store(sys._getframe(1))
     with _opened(path) as repository:
-        old = resolve(repository, a, now=now())
-        new = (
-            resolve(repository, completed(b, old.name), now=now())
-            if b
-            else repository.tip(old.name)
-        )
-        if new.commit == old.commit and b is None:
-            old = previous_of(repository, old) or old
+        old, new = _two(repository, a, b)
         planned = replay.plan(repository, old, new)
         return replay.why(repository, planned, path.parent, expression=expr)
 
@@ -508,6 +490,20 @@ def _open(path: Path, *, create: bool = False) -> Repository:
 def _opened(path: Path, *, create: bool = False) -> Iterator[Repository]:
     with _open(path, create=create) as repository:
         yield repository
+
+
+def _two(repository: Repository, a: str, b: str | None) -> tuple[Version, Version]:
+    """The versions to compare; without `b`, `a` and the newest, or that and the one before it."""
+    from linea.history.log import previous_of
+    from linea.history.revision import completed, resolve
+
+    old = resolve(repository, a, now=now())
+    if b:
+        return old, resolve(repository, completed(b, old.name), now=now())
+    new = repository.tip(old.name)
+    if new.commit == old.commit:
+        old = previous_of(repository, old) or old
+    return old, new
 
 
 @contextmanager

@@ -33,19 +33,23 @@ class Guard(Enum):
     AFTER_DEATH = "nobody else holds it, and who held it before died"
 
 
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StoreError(
+            f"can't write to the store at {path.parent}: {error.strerror}",
+            hint="it can still be read; to save, get write permission or set LINEA_DIR",
+        ) from error
+
+
 @contextmanager
 def held(path: Path, *, patience: float) -> Iterator[Guard]:
     """Hold the lock at `path`.
 
     StoreError, with the holder named, when it isn't free within `patience` seconds.
     """
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StoreError(
-            f"can't write to the store at {path.parent}: {error.strerror}",
-            hint="it can still be read; to save, get write permission or set LINEA_DIR",
-        ) from error
+    file = _open(path)
     try:
         guard = _acquire(file, path, patience)
         try:
@@ -66,13 +70,7 @@ def present(path: Path, *, alone: bool, patience: float) -> Iterator[bool]:
     Many may be among those that write at the same time; who is to be alone waits for them to be
     done, and they wait for him. StoreError when that takes more than `patience` seconds.
     """
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StoreError(
-            f"can't write to the store at {path.parent}: {error.strerror}",
-            hint="it can still be read; to save, get write permission or set LINEA_DIR",
-        ) from error
+    file = _open(path)
     try:
         if fcntl is None:
             yield False
