@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ def save(
     Raises NameNotAllowedError for a text that can't be a name, UnstorableError for a value that
     can't be stored (nothing is written then), StoreError when the store can't be written.
     """
-    from linea import recording, watching
+    from linea import recording, values, watching
     from linea.store.refs import artifact_name
 
     frame = sys._getframe(1)
@@ -50,6 +50,8 @@ def save(
     session = watching.current()
     with _aside(session):
         encoded = recording.encode(obj)
+        if values.is_collected(type(obj)):
+            _say(f"{checked} is a lazy query: what it gives now was computed and is saved")
         draft = recording.draft(
             obj, checked, encoded, frame, message=message,
             tags=(tags,) if isinstance(tags, str) else tags, now=now(),
@@ -90,6 +92,13 @@ def _commit(draft: Draft, path: Path) -> Artifact:
     with _opened(path, create=True) as repository:
         (version,) = repository.commit([draft])
     return Artifact(version, path)
+
+
+def _say(text: str) -> None:
+    """Tell the user something that isn't a result."""
+    # There may be no standard error, or a closed one.
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"linea: {text}\n")
 
 
 @contextmanager
@@ -481,7 +490,7 @@ def _open(path: Path, *, create: bool = False) -> Repository:
 
     if create and not path.exists():
         repository = Repository.create(path)
-        print(f"linea: made the store {path}", file=sys.stderr)  # noqa: T201 - said once
+        _say(f"made the store {path}")
         return repository
     return Repository.open(path)
 
@@ -605,7 +614,7 @@ def _saving(names: Sequence[str]) -> Callable[[Any], int] | None:
                 save_variable(session, name)
             except LineaError as error:
                 hint = f"; {error.hint}" if error.hint else ""
-                print(f"linea: {name} isn't saved: {error}{hint}", file=sys.stderr)  # noqa: T201
+                _say(f"{name} isn't saved: {error}{hint}")
                 status = 2
         return status
 

@@ -16,6 +16,7 @@ from linea.values.codec import (
     identify,
 )
 from linea.values.digest import digest_bytes, digest_file
+from linea.values.lazy import is_collected
 from linea.values.parts import settled
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "encode_path",
     "export",
     "identify",
+    "is_collected",
     "settled",
 ]

@@ -22,6 +22,7 @@ from linea.errors import (
     UntrustedError,
 )
 from linea.model import Digest, Encoded, Payload, Preview, ReadPart, ValueRecord
+from linea.values import lazy
 from linea.values.choice import chosen
 from linea.values.digest import (
     Of,
@@ -260,6 +261,10 @@ def _refuse(value: object) -> None:
         if known in HINTS:
             what, hint = HINTS[known]
             raise UnstorableError(f"{what} can't be stored", hint=hint)
+    waiting = lazy.query(type(value))
+    if waiting is not None and not lazy.is_collected(type(value)):
+        what, hint = waiting
+        raise UnstorableError(f"{what} can't be stored: it isn't computed yet", hint=hint)
     if codec_name(type(value)) == "arrow-stream":
         return  # an iterator that is known
     iterator = isinstance(value, Iterator)

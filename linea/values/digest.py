@@ -197,6 +197,10 @@ def refusal(kind: type) -> str | None:
     return next((REFUSED[n] for n in map(class_name, kind.__mro__) if n in REFUSED), None)
 
 
+class RefusedError(UnstorableError):
+    """A value that is never stored, though it may pickle."""
+
+
 class Walk:
     """One computation of a code: a Merkle tree over the value's parts.
 
@@ -264,11 +268,15 @@ class Walk:
 
     def _way(self, kind: type) -> Callable[[Any], bytes]:
         """Return how values of a class are taken."""
-        from linea.values import codec
+        from linea.values import codec, lazy
 
         handler = HANDLERS.get(kind)
         if handler is not None:
             return partial(handler, self)
+        waiting = lazy.query(kind)
+        # One that is saved itself is computed; inside of something else it would go unseen.
+        if waiting is not None and not (lazy.is_collected(kind) and len(self._stack) == 1):
+            return partial(self._refused, *waiting)
         found = codec.digester(kind)
         if found is not None:
             return lambda value: found(value, self.of)
@@ -280,14 +288,15 @@ class Walk:
             return self._class
         what = refusal(kind)
         if what is not None:
-            return partial(self._refused, what)
+            hint = "leave it out, or save what it was made from or gives"
+            return partial(self._refused, what, hint)
         return self._reduced
 
     def _member(self, value: Any) -> bytes:
         return join("enum", self.of(type(value)), text_bytes(value.name or repr(value.value)))
 
-    def _refused(self, what: str, value: object) -> bytes:
-        raise self._unstorable(value, f"it is {what}")
+    def _refused(self, what: str, hint: str, value: object) -> bytes:
+        raise RefusedError(f"{self._place(value)} can't be stored: it is {what}", hint=hint)
 
     def under(self, kind: str, step: object, value: object) -> bytes:
         """Return the code of a part, remembering the way to it for error messages."""

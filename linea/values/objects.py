@@ -12,7 +12,7 @@ from typing import Any
 from linea.errors import UnstorableError, UntrustedError
 from linea.model import Encoded, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, class_name, finish, join, of_value
+from linea.values.digest import Of, RefusedError, class_name, finish, join, of_value
 from linea.values.parts import Parts
 from linea.values.preview import show, text_preview
 
@@ -51,6 +51,8 @@ def hash_or_pickle(value: object) -> tuple[bytes, bytes | None]:
     """
     try:
         return of_value(value), None
+    except RefusedError:
+        raise
     except UnstorableError as unhashable:
         try:
             data = pickle(value)

@@ -57,6 +57,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lock in a list": (lambda: [1, [threading.Lock()]], r"\[1\]\[0\].*lock"),
     "lock in a dict": (lambda: {"a": {"b": threading.Lock()}}, r"\['a'\]\['b'\].*lock"),
     "lock in an attribute": (lambda: SimpleNamespace(model=Config(threading.Lock())), r"model\.rate.*lock"),
+    "file in a dict": (lambda: {"log": open(__file__)}, r"\['log'\].*open file"),  # noqa: SIM115
     "generator in a tuple": (lambda: (1, (i for i in [])), r"\[1\].*generator"),
     "lock in objects": (lambda: np.array([threading.Lock()], dtype=object), "lock"),
     "lock in a frame": (lambda: pd.Series([threading.Lock()], dtype=object), "lock"),
