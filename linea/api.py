@@ -77,7 +77,7 @@ def saving() -> Block:
     from linea import recording
     from linea.together import Block
 
-    return Block(recording.settle)
+    return Block(recording.settle, _keep_log)
 
 
 def _commit(draft: Draft, path: Path) -> Artifact:
@@ -91,7 +91,16 @@ def _commit(draft: Draft, path: Path) -> Artifact:
         )
     with _opened(path, create=True) as repository:
         (version,) = repository.commit([draft])
+        _keep_log(repository, [version])
     return Artifact(version, path)
+
+
+def _keep_log(repository: Repository, versions: Sequence[Version]) -> None:
+    """Have what the log says of versions that were saved at hand; it is no part of saving."""
+    from linea.history import log
+
+    with suppress(Exception):
+        log.keep(repository, versions)
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from threading import RLock
@@ -22,6 +22,9 @@ A = TypeVar("A", bound=handle.Artifact)
 
 Settle = Callable[[dict[CommitId, Version | None]], None]
 """Told what became of the versions of a block: their final selves, or None where it failed."""
+
+After = Callable[["Repository", Sequence[Version]], None]
+"""Told what was committed, and where."""
 
 _CURRENT: ContextVar[Block | None] = ContextVar("linea_saving", default=None)
 
@@ -49,8 +52,9 @@ class Block:
     another one is part of it; ended by an exception, it takes back what was saved in itself.
     """
 
-    def __init__(self, settle: Settle) -> None:
+    def __init__(self, settle: Settle, after: After) -> None:
         self._settle = settle
+        self._after = after
         self._outer: Block | None = None
         self._root: Block = self
         self._process = os.getpid()
@@ -138,6 +142,7 @@ class Block:
             for known in (*self._saved, *self._loaded):
                 known._version = final.get(known._version.commit, known._version)
             self._settle(dict(final))
+            self._after(staging.store, list(final.values()))
 
     def _take_back(self) -> None:
         """Forget what was staged since the block began and isn't committed."""

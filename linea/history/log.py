@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, pairwise
@@ -110,6 +110,21 @@ def log(
             )
 
 
+def keep(repository: Reader, versions: Sequence[Version]) -> None:
+    """Work out what the log says of versions that were saved just now, so that it is known."""
+    rows = repository.ledger(_ROWS)
+    found: dict[str, list[Any]] = {}
+    for version in versions:
+        row = _worked_out(repository, version, previous_of(repository, version))
+        found[version.commit] = _written(row)
+    rows.keep(found)
+
+
+def _written(row: _Row) -> list[Any]:
+    told = [[c.kind, c.text, c.what, c.before, c.after] for c in row.changes]
+    return [row.before, row.created.isoformat(), row.message, told, row.added, row.removed]
+
+
 def _log_entry(
     repository: Reader,
     entry: Entry,
@@ -143,11 +158,7 @@ def _row(repository: Reader, rows: Ledger, entry: Entry, before: Entry | None, k
     version = repository.loaded(entry)
     previous = repository.loaded(before) if before is not None else None
     row = _worked_out(repository, version, previous)
-    told_rows = [[c.kind, c.text, c.what, c.before, c.after] for c in row.changes]
-    rows.put(
-        entry.commit,
-        [row.before, row.created.isoformat(), row.message, told_rows, row.added, row.removed],
-    )
+    rows.put(entry.commit, _written(row))
     return row
 
 

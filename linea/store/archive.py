@@ -44,7 +44,7 @@ from linea.store.objects import (
 
 T = TypeVar("T")
 
-_ENTRIES = "entries-1"
+ENTRIES = "entries-1"
 _RECENT = 256
 _FSCK = "see what is hit with `linea fsck`; `linea pull` from a remote may bring it back"
 
@@ -491,8 +491,8 @@ class Archive:
             id = entry.previous
 
     def _entry(self, id: ObjectId, what: str) -> Entry:
-        ledger = self.ledger(_ENTRIES)
-        row = ledger.get(id)
+        ledger = self.ledger(ENTRIES)
+        row = ledger.one(id)
         if row is None:
             entry = layout.entry(id, self._commit(id, what))
             ledger.put(id, layout.entry_row(entry))

@@ -7,6 +7,7 @@ line has a checksum; one that a killed writer left half, or a disk changed, is a
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from linea import jsons
@@ -15,6 +16,8 @@ from linea.store.backend import Backend
 _KEY = 40
 _FEW = 32
 """So many rows are found again faster than they are written down."""
+_FEW_ASKED = 4
+"""So many rows are worked out faster than those of ten thousand commits are read."""
 
 
 class Ledger:
@@ -25,6 +28,7 @@ class Ledger:
         self._name = name
         self._lines: dict[bytes, bytes] | None = None
         self._new: dict[str, Any] = {}
+        self._asked = 0
 
     def get(self, commit: str) -> Any:
         """The row of a commit; None where there is none."""
@@ -38,27 +42,43 @@ class Ledger:
             return None
         text = line[_KEY + 10 :]
         if line[_KEY + 1 : _KEY + 9] != b"%08x" % _sum(line[:_KEY], text):
+            del self._lines[commit.encode()]
             return None
         return jsons.loads(text)
+
+    def one(self, commit: str) -> Any:
+        """As `get`, and None for the first few that are asked for: they are soon worked out."""
+        if self._lines is None and commit not in self._new:
+            self._asked += 1
+            if self._asked <= _FEW_ASKED:
+                return None
+        return self.get(commit)
 
     def put(self, commit: str, row: Any) -> None:
         """Add a row, a JSON array."""
         self._new[commit] = row
 
-    def flush(self) -> None:
-        """Write down what was added, if it is worth it."""
-        if len(self._new) < _FEW:
-            return
-        lines = []
-        for commit, row in self._new.items():
-            text = jsons.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()
-            key = commit.encode()
-            lines.append(b"%s %08x %s" % (key, _sum(key, text), text))
+    def keep(self, rows: Mapping[str, Any]) -> None:
+        """Write down rows of commits that were made just now."""
+        lines = [_line(commit, row) for commit, row in rows.items()]
         # A line that was cut off before must not swallow the first of ours.
         self._backend.cache(self._name, b"\n" + b"\n".join(lines) + b"\n", append=True)
         if self._lines is not None:
             self._lines |= {line[:_KEY]: line for line in lines}
-        self._new = {}
+        for commit in rows:
+            self._new.pop(commit, None)
+
+    def flush(self) -> None:
+        """Write down what was added, if it is worth it."""
+        if len(self._new) >= _FEW:
+            known = self._lines or {}
+            self.keep({id: row for id, row in self._new.items() if id.encode() not in known})
+
+
+def _line(commit: str, row: Any) -> bytes:
+    text = jsons.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()
+    key = commit.encode()
+    return b"%s %08x %s" % (key, _sum(key, text), text)
 
 
 def _sum(key: bytes, text: bytes) -> int:

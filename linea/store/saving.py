@@ -16,7 +16,7 @@ from linea.errors import (
 )
 from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
 from linea.store import chunks, layout, notes, operations, parts, refs
-from linea.store.archive import Archive
+from linea.store.archive import ENTRIES, Archive
 from linea.store.backend import RefChange
 from linea.store.layout import Entry
 from linea.store.objects import (
@@ -93,13 +93,17 @@ class Saving(Archive):
         waiting = {id: item for each in made for id, item in each.waiting.items()}
         doing = Doing("save")
 
-        def save(batch: Batch) -> tuple[list[RefChange], list[CommitId]]:
+        def save(batch: Batch) -> tuple[list[RefChange], list[Entry]]:
             batch.objects.update(waiting)
             changes, entries = self._saved(batch, made)
             doing.versions[:] = [(e.name, e.number, e.commit) for e in entries]
-            return changes, [e.commit for e in entries]
+            return changes, entries
 
-        return self._write(save, "save " + ", ".join(each.draft.name for each in made), doing)
+        reason = "save " + ", ".join(each.draft.name for each in made)
+        saved = self._write(save, reason, doing)
+        # A listing needn't work out later what is known now.
+        self.ledger(ENTRIES).keep({e.commit: layout.entry_row(e) for e in saved})
+        return [e.commit for e in saved]
 
     def put_back(self, version: Version, made: Encoded) -> None:
         """Store a dropped or damaged value that was made again; StoreError for another value."""

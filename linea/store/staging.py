@@ -111,7 +111,7 @@ class Staging:
     """
 
     def __init__(self, store: Repository, below: Backend, view: Repository, over: Overlay) -> None:
-        self._store = store
+        self.store = store
         self._below = below
         self._overlay = over
         self._made: list[Prepared] = []
@@ -142,7 +142,7 @@ class Staging:
         """Make all visible; give each version by the commit that `save` gave it."""
         if not self._made:
             return {}
-        versions = self._store.commit_prepared(self._made)
+        versions = self.store.commit_prepared(self._made)
         made, self._made = self._made, []
         return {
             each.stands_for: version
@@ -153,4 +153,4 @@ class Staging:
     def close(self) -> None:
         """Let go of the store."""
         self._guard.close()
-        self._store.close()
+        self.store.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linea.history.log import log
+from linea.history.log import keep, log
 from linea.store.backend import MemoryBackend
 from linea.store.ledger import Ledger
 from linea.store.repository import Repository
@@ -94,3 +94,21 @@ def test_log_with_and_without_the_cache(tmp_path: Path) -> None:
     for path in (tmp_path / ".linea" / "cache").iterdir():
         path.write_bytes(b"\xff\x00 garbage\n" * 50)
     assert told() == hidden
+
+
+def test_what_is_saved_is_listed_already(tmp_path: Path) -> None:
+    """Rows of a version are written down as it is saved; a log from them is the one without."""
+    with Repository.create(tmp_path / ".linea") as repository:
+        for number in range(40):
+            made = repository.commit([draft("a", b"%d" % number, code=f"x = {number // 3}\n")])
+            keep(repository, made)
+    cache = tmp_path / ".linea" / "cache"
+    sizes = {path.name: path.stat().st_size for path in cache.iterdir()}
+    assert sizes.keys() == {"entries-1", "log-2"}
+    with Repository.open(tmp_path / ".linea") as repository:
+        told = list(log(repository, "a"))
+    assert {path.name: path.stat().st_size for path in cache.iterdir()} == sizes
+    for path in cache.iterdir():
+        path.unlink()
+    with Repository.open(tmp_path / ".linea") as repository:
+        assert list(log(repository, "a")) == told
