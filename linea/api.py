@@ -545,8 +545,9 @@ def watch_ipython(shell: Any) -> None:
     """`%load_ext linea`."""
     from linea import watching
 
-    watching.watch_ipython(shell)
+    # Before watching begins: what linea registers is no doing of the user's.
     shell.register_magic_function(_magic, magic_kind="line", magic_name="linea")
+    watching.watch_ipython(shell)
 
 
 def _magic(line: str) -> None:

@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from linea import trimming
 from linea.trace import Location, Origin, Slice, Step
@@ -30,8 +31,21 @@ SPAWNS = re.compile(
 )
 """Code that may need a running event loop, as every cell of a notebook has."""
 
-INPUT = re.compile(r"^_i\d+$")
+INTERRUPT = "KeyboardInterrupt"
+"""What a statement raised that somebody stopped by hand."""
+
+INPUT = re.compile(r"\b(?:In|_ih|_i{1,3}|_i\d+)\b")
 """IPython's names for the sources of cells."""
+
+
+class Typed(NamedTuple):
+    """A cell of a notebook as it was typed, and as plain Python."""
+
+    raw: str
+    code: str
+
+
+_UNTYPED = Typed("", "")
 
 
 def backward(
@@ -100,7 +114,7 @@ def emit(
     *,
     result: str | None,
     last: str | None = None,
-    inputs: Mapping[int, str] | None = None,
+    inputs: Mapping[int, Typed] | None = None,
     arguments: Sequence[str] = (),
     facts: Mapping[int, BlockFacts] | None = None,
     user_classes: bool = True,
@@ -127,15 +141,12 @@ def emit(
     if arguments and any(ARGUMENTS.search(steps[i].statement.source) for i in kept):
         lines += ["import sys", f"sys.argv[1:] = {list(arguments)!r}"]
         origins += [None, None]
-    asked = {n for i in kept for n in steps[i].effects.reads if INPUT.match(n)}
-    if asked:
-        cells = {int(n[2:]): (inputs or {}).get(int(n[2:]), "") for n in sorted(asked)}
-        lines.append(f"In = {cells!r}")
-        lines += [f"_i{count} = In[{count}]" for count in cells]
-        origins += [None] * (1 + len(cells))
     numbered = any(re.search(r"\b(Out|_oh)\[", steps[i].statement.source) for i in kept)
     if numbered:
         lines.append("Out = _oh = {}")
+        origins.append(None)
+    if any(steps[i].error == INTERRUPT for i in kept):
+        lines.append("import signal as _linea_signal")
         origins.append(None)
     future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
     order = [*future, *(k for k in kept if k not in future)]
@@ -154,7 +165,12 @@ def emit(
             text = _assigned(text, shown)
         if looping and (_awaits(text) or (spawning and _calls(text))):
             text, head = _awaited(text)
-        if step.error is not None:
+        for line in _cells_read(step, inputs or {}):
+            lines.append(line)
+            origins.append(None)
+        if step.error == INTERRUPT:
+            text, head = _interrupted(text, step.seconds), head + 3
+        elif step.error is not None:
             text, head = _tolerant(text, step.error), head + 1
         for n, line in enumerate(text.split("\n")):
             lines.append(line)
@@ -264,6 +280,28 @@ def _first(source: str) -> ast.stmt | None:
         return None
 
 
+def _cells_read(step: Step, inputs: Mapping[int, Typed]) -> list[str]:
+    """Lines that bind what a step reads of the sources of cells, as IPython had them then."""
+    cell = step.statement.place.cell
+    if cell is None or not INPUT.search(step.statement.source):
+        return []
+    try:
+        tree = ast.parse(step.statement.source)
+    except SyntaxError:
+        return []
+    asked = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and INPUT.fullmatch(n.id)}
+    cells = [inputs.get(number, _UNTYPED) for number in range(cell + 1)]
+    ran = [each.raw for each in cells]
+    found = []
+    for name in sorted(asked):
+        if name in ("In", "_ih"):
+            found.append(f"{name} = {[each.code for each in cells]!r}")
+        else:
+            number = int(name[2:]) if name[2:].isdigit() else cell - name.count("i")
+            found.append(f"{name} = {ran[number] if 0 <= number <= cell else ''!r}")
+    return found
+
+
 def _future_first(
     lines: list[str], origins: list[Origin | None]
 ) -> tuple[list[str], list[Origin | None]]:
@@ -272,7 +310,24 @@ def _future_first(
 
 
 def _assigned(text: str, names: Sequence[str]) -> str:
-    """A displayed expression that also binds IPython's names for it."""
+    """A displayed expression that also binds IPython's names for it.
+
+    Of several statements, as below `%%time`, the last is what is displayed.
+    """
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        body = []
+    if body and not isinstance(body[-1], ast.Expr):
+        return text
+    if len(body) > 1:
+        rows = text.split("\n")
+        start = body[-1].lineno - 1
+        before, alone = rows[:start], rows[start].encode()
+        if rest := alone[: body[-1].col_offset].decode().strip().rstrip(";"):
+            before.append(rest)
+        last = "\n".join([alone[body[-1].col_offset :].decode(), *rows[start + 1 :]])
+        return "\n".join([*before, _assigned(last, names)])
     return (
         " = ".join(names) + " = (\n" + text + "\n)"
         if "\n" in text
@@ -341,6 +396,17 @@ def _awaited(text: str) -> tuple[str, int]:
 def _tolerant(text: str, error: str) -> str:
     kind = error.partition(":")[0].strip() or "Exception"
     return f"try:\n{_indent(text)}\nexcept BaseException:  # it raised {kind} when it ran\n    pass"
+
+
+def _interrupted(text: str, seconds: float) -> str:
+    """`text`, stopped after the time after which it was stopped: it might run for ever."""
+    return (
+        "_linea_signal.signal(_linea_signal.SIGALRM, _linea_signal.default_int_handler)\n"
+        f"_linea_signal.setitimer(_linea_signal.ITIMER_REAL, {max(seconds, 0.01):.2f})\n"
+        f"try:\n{_indent(text)}\n"
+        f"except BaseException:  # it was interrupted after {seconds:.2g} s when it ran\n    pass\n"
+        "finally:\n    _linea_signal.setitimer(_linea_signal.ITIMER_REAL, 0)"
+    )
 
 
 def _indent(text: str) -> str:

@@ -20,7 +20,7 @@ class Recorded(Protocol):
     @property
     def steps(self) -> Sequence[Step]: ...
     @property
-    def inputs(self) -> Mapping[int, str]: ...
+    def inputs(self) -> Mapping[int, slicing.Typed]: ...
     @property
     def arguments(self) -> Sequence[str]: ...
     @property
@@ -88,6 +88,8 @@ def unreproducible(session: Recorded, kept: list[int]) -> list[str]:
     for i in kept:
         step = session.steps[i]
         place = step.statement.place
+        if step.error == slicing.INTERRUPT:
+            found.append(f"the moment of an interrupt at {place}")
         for key in unseeded(step, written):
             found.append(f"{key} at {place}")
         written |= step.effects.binds

@@ -279,6 +279,7 @@ class Evidence:
         made = {n for n in self.fresh if imports.source_file(n) in tools.filing.written}
         tools.modules_written |= written | made
         self.mutates |= _prefixed("module", written)
+        tools.modules_written |= self._made_here()
         older = _prefixed("module", self.uses.modules & tools.modules_written)
         self.reads |= older
         self.running.reads |= older  # an import doesn't make anew what is loaded
@@ -298,6 +299,14 @@ class Evidence:
             self.reads.add(LOADED_MODULES)
         elif tools.modules_replaced and (self.importing or self.mentions & imports.IMPORTING):
             self.reads.add(LOADED_MODULES)
+
+    def _made_here(self) -> set[str]:
+        """Modules that it imports whose files the session wrote: a later import needs this one."""
+        files = self.tools.filing.written
+        if not files:
+            return set()
+        loaded = {m: getattr(sys.modules.get(m), "__file__", None) for m in self.uses.modules}
+        return {m for m, file in loaded.items() if isinstance(file, str) and file in files}
 
     # --------------------------------------------------------------------------------- state
 

@@ -16,6 +16,7 @@ from operator import is_
 from typing import Any
 
 from linea.capture.builtin_types import random_state
+from linea.capture.magics import is_users, users_callbacks
 from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
 from linea.capture.walk import address
 
@@ -170,6 +171,22 @@ def _names_that_differ(before: object, now: object) -> frozenset[str]:
     return frozenset(name for name, _ in before.items() ^ now.items())
 
 
+def _magics(module: Any) -> object:
+    """What the user gave a shell to run; IPython loads its own magics when it pleases."""
+    shell = module.InteractiveShell._instance
+    known = shell.magics_manager.magics
+    given = [
+        magic
+        for magic in (*known["line"].values(), *known["cell"].values())
+        if type(magic).__name__ in ("Alias", "MagicAlias") or is_users(magic)
+    ]
+    return _Same([*given, *users_callbacks(shell)])
+
+
+def _runs_magics(facts: Facts) -> bool:
+    return "get_ipython" in facts.mentions and not facts.mentions & {"system", "getoutput"}
+
+
 STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("random", "random", _random, _mentions("getstate", "_inst")),
     ("numpy.random", "numpy.random.mtrand", _NumpyRandom(),
@@ -191,6 +208,7 @@ STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("pandas.display", "pandas._config.config", _options(display=True), _text),
     ("matplotlib.rc", "matplotlib", _rc, _drawing),
     ("sklearn.config", "sklearn", lambda m: str(m.get_config()), _library),
+    ("ipython", "IPython.core.interactiveshell", _magics, _runs_magics),
     ("copyreg", "copyreg", lambda m: len(m.dispatch_table), _runs),
     (BUILTINS, "builtins", _builtins, _runs),
 )  # fmt: skip

@@ -28,6 +28,10 @@ from linea.capture.walk import ATOMS, IMMUTABLE, Handler, Walk, address, is_a, m
 _POSITIVE = (1 << 62) - 1
 
 
+_VALUES = ("IPython.utils.", "IPython.lib.", "IPython.core.display.", "IPython.core.macro")
+"""Modules of IPython whose objects are the user's: lists of lines, displays, captured output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What is known of a type."""
@@ -62,7 +66,7 @@ class Kinds:
         name = f"{module}.{qualname(kind)}"
         self.user_classes |= user
         library = "" if user or package in ("builtins", "linea") else package
-        if package == "linea" or module.startswith(("IPython.", "ipykernel.", "zmq.")):
+        if package == "linea" or _is_shell(module):
             return Kind(name, None, "", False, 0)
         handler = self._handler(kind, package, user)
         return Kind(name, handler, library, user, hash(name) >> 1 & _POSITIVE)
@@ -232,3 +236,10 @@ _CLASS_NOISE = frozenset({
     "__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl", "__annotations__",
     "__static_attributes__", "__firstlineno__", "__slotnames__",
 })  # fmt: skip
+
+
+def _is_shell(module: str) -> bool:
+    """Whether objects of a module are parts of the shell that runs the user's cells."""
+    if not module.startswith(("IPython.", "ipykernel.", "zmq.")):
+        return False
+    return not f"{module}.".startswith(_VALUES)

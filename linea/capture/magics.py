@@ -4,18 +4,56 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any, Protocol
 
 _TRANSPARENT = frozenset({"time", "prun", "memit", "snakeviz", "pyinstrument"})
 """Magics that run their text as it stands."""
 
 _IDLE = frozenset({
-    "linea", "matplotlib", "config", "load_ext", "reload_ext", "autoreload", "precision", "who", "whos",
+    "linea", "matplotlib", "config", "autoreload", "aimport", "who", "whos",
     "pinfo", "pinfo2", "psearch", "pdoc", "pfile", "psource", "history", "hist", "lsmagic", "magic",
-    "quickref", "colors", "xmode", "pdb", "debug", "doctest_mode", "page", "pprint", "notebook", "pylab",
+    "quickref", "colors", "xmode", "pdb", "debug", "doctest_mode", "page", "pprint", "notebook", "load",
+    "loadpy", "recall", "rep", "tb", "pip", "conda", "mamba", "micromamba", "uv", "logstart", "logstop", "logon",
+    "logoff", "logstate", "connect_info", "qtconsole", "autosave", "killbgscripts", "pycat", "code_wrap",
+    "subshell", "autocall", "automagic", "autoindent", "autoawait", "gui",
 })  # fmt: skip
 """Magics that change no value."""
 
+_OWN_EXTENSIONS = frozenset({"linea", "autoreload", "memory_profiler", "line_profiler"})
+"""Extensions whose magics change no value."""
+
+_INSTALLS = re.compile(
+    r"\s*(sudo\s+)?(\S*python[\d.]*\s+-m\s+)?(pip[\d.]*|uv|conda|mamba|apt|apt-get)\s"
+)
+"""Commands that make packages available: what they install is the environment's."""
+
+_RANGES = re.compile(r"[\d\s-]*")
+
 _OPTIONS = re.compile(r"^(?:-{1,2}\w+(?:=\S+)?\s+)*")
+
+
+_PYLAB = """\
+import numpy
+import matplotlib
+from matplotlib import pylab, mlab, pyplot
+np = numpy
+plt = pyplot
+from IPython.core.pylabtools import figsize, getfigs
+from IPython.display import display"""
+_PYLAB_ALL = """
+from matplotlib.pylab import *
+from numpy import *"""
+"""What `%pylab` does to the names of the session."""
+
+
+class Shell(Protocol):
+    """What a magic may ask of the shell before it runs."""
+
+    def code_of_cells(self, which: str) -> str:
+        """The cells that ran under the numbers `which`, as plain Python; the last where it is empty."""
+
+    def folder_before(self) -> str | None:
+        """The working folder before the last `%cd`, from the present one."""
 
 
 def portable(text: str) -> str:
@@ -50,7 +88,43 @@ def is_idle(text: str) -> bool:
     except (SyntaxError, IndexError):
         return False
     found = _call(node.value) if isinstance(node, ast.Expr) else None
-    return found is not None and found[0] == "run_line_magic" and found[1][0] in _IDLE
+    if found is not None and found[0] == "system":
+        return bool(_INSTALLS.match(found[1][0]))
+    if found is None or found[0] != "run_line_magic":
+        return False
+    name, line = [*found[1], ""][:2]
+    if name in ("load_ext", "reload_ext"):
+        return line.strip() in _OWN_EXTENSIONS
+    return name in _IDLE
+
+
+def users_callbacks(shell: Any) -> list[Any]:
+    """Functions of the user's that the shell runs before and after cells."""
+    known = [each for calls in shell.events.callbacks.values() for each in calls]
+    return [each for each in known if is_users(each)]
+
+
+def is_users(function: Any) -> bool:
+    """Whether a function that the shell was given is none of its own or of a library's for it."""
+    module = getattr(function, "__module__", None)
+    own = (
+        "IPython.",
+        "ipykernel.",
+        "matplotlib",
+        "linea.",
+        "debugpy",
+        "google.colab",
+        "ipywidgets",
+    )
+    return isinstance(module, str) and not module.startswith(own)
+
+
+def reloading(module: str) -> str:
+    """Code that loads a module anew as `%autoreload` does: objects made before follow."""
+    return (
+        "__import__('IPython.extensions.autoreload').extensions.autoreload"
+        f".superreload(__import__('sys').modules[{module!r}])"
+    )
 
 
 def _call(node: ast.expr | None) -> tuple[str, list[str]] | None:
@@ -78,8 +152,10 @@ def _plain(method: str, arguments: list[str], assigned: bool) -> str | None:
             if re.search(r"[${]", value):
                 return None
             return f"__import__('os').environ[{name.strip()!r}] = {value.strip()!r}"
+        case "run_line_magic", ["pylab", line] if not assigned:
+            return _PYLAB + ("" if "--no-import-all" in line else _PYLAB_ALL)
         case "system" | "getoutput", [command]:
-            return _shell(command, captured=assigned)
+            return _shell(command, captured=assigned or method == "getoutput")
         case "run_cell_magic", [name, _, body] if name in _TRANSPARENT:
             return _parsed(body)
         case "run_cell_magic", ["capture", "", body]:
@@ -90,6 +166,30 @@ def _plain(method: str, arguments: list[str], assigned: bool) -> str | None:
             append = line.startswith("-a ")
             path = _unquoted(line.removeprefix("-a "))
             return f"open({path!r}, {'a' if append else 'w'!r}).write({body!r})"
+    return None
+
+
+def going_back(text: str, shell: Shell) -> str | None:
+    """What a magic that goes back to earlier cells and folders does, as these stand now."""
+    try:
+        node = ast.parse(text).body[0]
+    except (SyntaxError, IndexError):
+        return None
+    found = _call(node.value) if isinstance(node, ast.Expr) else None
+    if found is None or found[0] != "run_line_magic":
+        return None
+    match found[1]:
+        case ["rerun", which] if _RANGES.fullmatch(which):
+            return _parsed(shell.code_of_cells(which))
+        case ["macro", line] if given := re.fullmatch(r"(?:-q +)?(\w+) ([\d\s-]+)", line.strip()):
+            code = shell.code_of_cells(given[2])
+            return f"{given[1]} = __import__('IPython').core.macro.Macro({code + chr(10)!r})"
+        case ["save", line] if given := re.fullmatch(r"(?:-f +)?(\S+) ([\d\s-]+)", line.strip()):
+            name = given[1] if given[1].endswith((".py", ".ipy")) else f"{given[1]}.py"
+            code = f"# coding: utf-8\n{shell.code_of_cells(given[2])}\n"
+            return f"open({name!r}, 'w', encoding='utf-8').write({code!r})"
+        case ["cd", "-"] if (folder := shell.folder_before()) is not None:
+            return f"__import__('os').chdir({folder!r})"
     return None
 
 
@@ -124,7 +224,7 @@ def _shell(command: str, *, captured: bool) -> str | None:
             f"__import__('IPython').utils.text.SList(__import__('subprocess').run({command!r}, "
             "shell=True, stdout=-1, stderr=-2, text=True).stdout.splitlines())"
         )
-    return f"__import__('subprocess').run({command!r}, shell=True)"
+    return f"_exit_code = __import__('subprocess').run({command!r}, shell=True).returncode"
 
 
 def _unquoted(text: str) -> str:

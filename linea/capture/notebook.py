@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from typing import Any
 from linea.capture import blocks, magics
 from linea.capture import source as text
 from linea.capture.session import Session
+from linea.slicing import Typed
 from linea.trace import Place, Statement
+
+CALLBACKS = "functions that get_ipython().events runs around cells aren't watched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class _Cell:
     """A cell as it was sent to the shell."""
 
     raw: str
+    code: str
+    """What it is as plain Python."""
     recorded: bool = True
     """It goes into the history, and has a number."""
     silent: bool = False
@@ -39,7 +45,7 @@ def _running_cell() -> _Cell:
             known = frame.f_locals
             silent = bool(known.get("silent", False))
             recorded = bool(known.get("store_history", True)) and not silent
-            return _Cell(known["raw_cell"] or "", recorded, silent)
+            return _Cell(known["raw_cell"] or "", known["cell"], recorded, silent)
         frame = frame.f_back
     raise LookupError("no cell is running")
 
@@ -63,6 +69,9 @@ class Watcher:
         self._source = ""
         """The running cell as Python."""
         self._original: Any = None
+        self._begun: Statement | None = None
+        self._loaded: dict[str, float] = {}
+        """When the files were written that `%autoreload` has loaded modules from."""
 
     def attach(self) -> None:
         self._original = self.shell.run_code
@@ -114,9 +123,18 @@ class Watcher:
         if not cell.silent:
             self.cells.append((self._count, cell.raw))
         if self._count is not None:
-            self.session.inputs[self._count] = cell.raw.rstrip("\n")
-        source = self.shell.transform_cell(cell.raw)
+            typed = Typed(cell.raw.rstrip("\n"), cell.code.rstrip("\n"))
+            self.session.inputs[self._count] = typed
+        self._follow_reloads()
+        if magics.users_callbacks(self.shell):
+            self.session.note(CALLBACKS)
+        source = cell.code
         self._queue = []
+        if self._is_rewritten(tree, source):
+            self._queue = [
+                (n, ast.unparse(n), n.lineno, n.end_lineno or n.lineno) for n in tree.body
+            ]
+            return
         floor = 0
         for node in tree.body:
             code, head, last = blocks.written(node, source, floor)
@@ -124,10 +142,27 @@ class Watcher:
             self._queue.append((node, code, head, last))
         self._source = source
 
+    def _follow_reloads(self) -> None:
+        """Record what `%autoreload` has loaded anew just now: modules that the session wrote."""
+        loader = self.shell.magics_manager.registry.get("AutoreloadMagics")
+        times = dict(getattr(getattr(loader, "_reloader", None), "modules_mtimes", ()))
+        before, self._loaded = self._loaded, times
+        for module in [m for m in times if m in before and times[m] != before[m]]:
+            file = getattr(sys.modules.get(module), "__file__", None)
+            if file in self.session.tools.filing.written:
+                place = Place(self.name(), 1, 1, self._count)
+                self.session.reloaded(module, Statement(magics.reloading(module), place))
+
+    def _is_rewritten(self, tree: ast.Module, source: str) -> bool:
+        """Whether a transformer of the user's has changed what the cell says."""
+        return len(self.shell.ast_transformers) > 1 and ast.dump(tree) != ast.dump(
+            ast.parse(source)
+        )
+
     def resume_cell(self, raw: str) -> None:
         """Take up the rest of a cell in which watching was switched on."""
         source = self.shell.transform_cell(raw)
-        self._take(ast.parse(source), _Cell(raw))
+        self._take(ast.parse(source), _Cell(raw, source))
         for number, (_, code, _, _) in enumerate(self._queue):
             if "linea" in code and ("load_ext" in code or "import" in code or ".save" in code):
                 self._queue = self._queue[number + 1 :]
@@ -177,20 +212,64 @@ class Watcher:
             space.pop(blocks.LEAVE, None)
 
     def begin(self) -> bool:
+        """A statement is about to run; say whether it is watched. Never raises."""
         if self.session.open is not None or self.session.paused or not self._queue:
             return False
         node, code, first, last = self._queue.pop(0)
-        place = Place(self.name(), first, last, self._count)
-        self.session.idle = magics.is_idle(code)
-        self.session.before(node, Statement(magics.portable(code), place))
+        try:
+            place = Place(self.name(), first, last, self._count)
+            node, code = self._plain(node, code)
+            self._begun = Statement(code, place)
+            self.session.before(node, self._begun)
+        except Exception as error:
+            self.session.fault("as a statement began", error)
         return True
 
+    def _plain(self, node: ast.stmt, code: str) -> tuple[ast.stmt, str]:
+        """A statement without IPython's own syntax, where there is such a form."""
+        try:
+            self.session.idle = magics.is_idle(code)
+            back = magics.going_back(code, self)
+            if back is None:
+                return node, magics.portable(code)
+            # What it does is in other cells than this one.
+            return ast.Try(ast.parse(back).body, [], [], []), back
+        except Exception as error:
+            self.session.fault("reading a magic", error)
+            return node, code
+
+    # What magics may ask, see `magics.Shell`.
+
+    def code_of_cells(self, which: str) -> str:
+        history = self.shell.history_manager
+        # The running cell is the last of the history by now.
+        ranges = which.strip() or str(len(inputs(self.shell)) - 2)
+        found = history.get_range_by_str(ranges, raw=False)
+        return "\n".join(source.rstrip("\n") for _, _, source in found)
+
+    def folder_before(self) -> str | None:
+        visited = self.shell.user_ns.get("_dh") or []
+        return os.path.relpath(visited[-2]) if len(visited) > 1 else None
+
     def end(self, result: Any, failed: bool) -> None:
+        """The statement has run. Never raises."""
         error = None
         if failed:
             error = getattr(result, "error_in_exec", None) or RuntimeError("the statement failed")
             self._queue = []
-        self.session.after(error)
+        try:
+            begun, self._begun = self._begun, None
+            self.session.after(error, statement=begun)
+            if not self.shell.ast_transformers or self.shell.ast_transformers[-1] is not self:
+                self._come_last()
+        except Exception as fault:
+            self.session.fault("as a statement ended", fault)
+
+    def _come_last(self) -> None:
+        """Have cells come here as other transformers left them."""
+        if self in (others := self.shell.ast_transformers):
+            others.remove(self)
+            others.append(self)
 
     def source(self) -> str:
         """Everything that ran, cell by cell in the order of execution."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Container
 
@@ -90,6 +91,15 @@ def _unrepeatable(call: ast.Call) -> str:
         return ""
     if name in CLOCKS:
         return f"the clock or the system ({name})"
+    if name in ("run_line_magic", "run_cell_magic") and _measures(call):
+        return "the clock or the system (timeit)"
     if name in GENERATORS and not call.args and not call.keywords:
         return f"an unseeded generator ({name})"
     return ""
+
+
+def _measures(call: ast.Call) -> bool:
+    """Whether a call runs `%timeit` where how long it takes, or how often it runs, shows."""
+    texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    name, line = [*texts, "", ""][:2]
+    return name == "timeit" and ("-o" in line.split() or not re.search(r"(^|\s)-n", line))

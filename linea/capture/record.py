@@ -12,7 +12,7 @@ from linea.capture.criterion import render
 from linea.capture.rules import NOISE
 from linea.capture.session import Session
 from linea.errors import SliceError
-from linea.slicing import BlockFacts
+from linea.slicing import BlockFacts, Typed
 from linea.trace import Effects, Location, Place, Slice, Statement, Step
 
 FORMAT = 1
@@ -30,7 +30,7 @@ class Record:
     """Digest of the file that ran."""
     ended: str
     steps: list[Step]
-    inputs: dict[int, str]
+    inputs: dict[int, Typed]
     arguments: tuple[str, ...]
     blocks: dict[int, BlockFacts]
     user_classes: bool
@@ -129,7 +129,7 @@ def _record(data: Mapping[str, Any]) -> Record:
                 source, file, line, end, cell, reads, binds, mutates, unbinds, seconds, error, assumed
             ) in enumerate(data["steps"])
         ],
-        inputs={int(n): cell for n, cell in data["inputs"].items()},
+        inputs={int(n): Typed(*cell) for n, cell in data["inputs"].items()},
         arguments=tuple(data["arguments"]),
         blocks={
             int(i): BlockFacts(kinds, {n: frozenset(s) for n, s in shares.items()})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import gc
+import sys
 import time
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
@@ -27,7 +29,8 @@ from linea.capture.objects import NOTHING
 from linea.capture.rules import NOISE
 from linea.capture.running import Running
 from linea.capture.source import NO_USES, Uses, uses
-from linea.slicing import BlockFacts
+from linea.capture.walk import address, is_a
+from linea.slicing import BlockFacts, Typed
 from linea.trace import Effects, Location, Place, Statement, Step
 
 Report = Callable[[str, Exception], None]
@@ -85,8 +88,8 @@ class Session:
         """What the script was given on its command line."""
         self.folder: str | None = None
         """The working folder as the session began."""
-        self.inputs: dict[int, str] = {}
-        """Sources of a notebook's cells by execution count."""
+        self.inputs: dict[int, Typed] = {}
+        """A notebook's cells by execution count."""
         self.steps: list[Step] = []
         self.open: Running | None = None
         self.idle = False
@@ -183,7 +186,9 @@ class Session:
     ) -> Observation:
         if self.idle:
             self.idle = False
-            return Observation(Effects())
+            self.tools.hidden.observe()
+            bound, unbound = self.tools.bindings.changes(NO_USES, completed=False)
+            return Observation(Effects(binds=locations(bound | unbound)))
         if running.saves and error is None:
             return Observation(self._saved(running))
         touched = self.files.finish(events) if events or self.files.sees_c else Touched()
@@ -263,6 +268,23 @@ class Session:
         effects = Effects(locations(reads), locations(binds), locations(mutates - binds))
         why = () if plain else (UNWATCHED,)
         self.steps.append(Step(len(self.steps), statement, effects, 0.0, None, why))
+
+    def reloaded(self, module: str, statement: Statement) -> None:
+        """A module of the user's was loaded anew between two statements, as `statement` would."""
+        loaded = sys.modules[module]
+        graph = self.tools.graph
+        names = {n for n, below in graph.reach.items() if module in below.modules}
+        for name, value in self.namespace.items():
+            code = value if is_a(value, (type, types.FunctionType)) else type(value)
+            if value is loaded or code.__module__ == module:
+                names.add(name)
+                names |= graph.holders([address(value), address(code)])
+        for name in names:
+            self._look(name)
+        file = f"file:{loaded.__file__}"
+        changed = locations({*names, f"module:{module}"})
+        effects = Effects(reads=changed | {Location(file)}, mutates=changed)
+        self.steps.append(Step(len(self.steps), statement, effects))
 
     def rejoin(self) -> None:
         """Statements ran unwatched: take the namespace as they left it."""

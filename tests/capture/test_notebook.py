@@ -54,12 +54,14 @@ class Kernel:
         return "".join(parts)
 
 
-def assert_verified(folder: Path, name: str) -> None:
-    """The slice of the artifact, run again alone by the command, gives the stored value."""
+def assert_verified(folder: Path, *names: str) -> None:
+    """The slices of the artifacts, run again alone by the command, give the stored values."""
     done = subprocess.run(
-        [sys.executable, "-m", "linea", "verify", name], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "linea", "verify", *names], cwd=folder, capture_output=True, text=True, check=False
     )  # fmt: skip
-    assert (done.returncode, "identical" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert (done.returncode, done.stdout.count("identical") >= len(names)) == (0, True), (
+        done.stdout + done.stderr
+    )
 
 
 def test_what_counts_is_what_ran_in_the_order_it_ran(tmp_path: Path) -> None:
@@ -225,3 +227,100 @@ def test_watching_can_be_switched_on_late_and_asked_of(tmp_path: Path) -> None:
         assert "statements recorded" in kernel.text("%linea status")
         assert kernel.text("%linea save zs late one") == "<Artifact late one@v1: list of 2>\n"
         assert kernel.text("import linea\nlinea.slice(zs)") == kept
+
+
+def test_a_slice_stops_where_a_statement_was_interrupted(tmp_path: Path) -> None:
+    """What was stopped by hand is stopped again after that time, so a slice never runs for ever."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea, os, signal, threading, time")
+        kernel.run("xs = []")
+        kernel.run(
+            "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "for i in range(4):\n    xs.append(i)\nwhile xs:\n    xs.append(4) if len(xs) < 5 else time.sleep(9)"
+        )
+        kernel.run("total = sum(xs)")
+        code = kernel.text("print(linea.save(total, 'total').get_code(), end='')")
+    assert "setitimer(_linea_signal.ITIMER_REAL" in code, code
+    assert_verified(tmp_path, "total")
+
+
+def test_magics_of_the_users_own_and_earlier_cells_run_in_slices(tmp_path: Path) -> None:
+    """A slice has what registered a magic, and what `%rerun`, macros, `In` and `_i` stand for."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea")
+        kernel.run("from IPython.core.magic import register_line_magic\nseen = []")
+        kernel.run("@register_line_magic\ndef double(line):\n    return int(line) * 2")
+        kernel.run("a = %double 4\nx = a")
+        kernel.run("x += 1")
+        kernel.run("%rerun 5")
+        kernel.run("%macro again 5")
+        kernel.run("again")
+        kernel.run("%%time\nseen.append(0)\n[x, 1]")
+        kernel.run("v = [x, _, In[5], _ih[-2], _i]")
+        kernel.run("!exit 3")
+        kernel.run("status = _exit_code")
+        kernel.run("found = !echo one; echo two")
+        kernel.run("found.append('three')")
+        kernel.run("linea.save(v, 'v'); linea.save(status, 'status'); linea.save(found, 'found')")
+        code = kernel.text("print(linea.get('v').get_code())")
+        assert "double" in code and code.count("x += 1\n") == 3, code
+        assert "exit 3" not in kernel.text("print(linea.get('v').get_code())")
+        assert kernel.text("linea.get('v').get_value()[0]") == "11\n"
+    assert_verified(tmp_path, "v", "status", "found")
+
+
+def test_a_module_that_cells_write_is_followed_through_autoreload(tmp_path: Path) -> None:
+    """What an old version of a module gave keeps it, what the reloaded one gave has both."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext autoreload\n%autoreload 2\n%load_ext linea")
+        kernel.run("%%writefile own.py\ndef f(x): return x + 1\n")
+        kernel.run("import linea, own\nfrom own import f")
+        kernel.run("a = f(1)")
+        kernel.run("import os; n = open('own.py', 'w').write('def f(x): return x * 10\\n')")
+        kernel.run("os.utime('own.py', (2e9, 2e9))")
+        kernel.run("b = (f(2), own.f(3))")
+        kernel.run("c = 5")
+        shown = kernel.text("for n in 'abc': print(linea.save(globals()[n], n).get_value())")
+        assert shown == "2\n(20, 30)\n5\n"
+        kernel.run("linea.save(a, 'a')")
+        kernel.run("linea.save(b, 'b')")
+        kernel.run("linea.save(c, 'c')")
+        assert "x * 10" not in kernel.text("print(linea.get('a').get_code())")
+        assert kernel.text("print(linea.get('c').get_code())") == "c = 5\n\n"
+    assert_verified(tmp_path, "a", "b")
+
+
+def test_cells_are_recorded_as_transformers_of_the_users_leave_them(tmp_path: Path) -> None:
+    """What the user's own transformers make of a cell is what ran, and each runs once a cell."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea, ast\nran = []")
+        kernel.run(
+            "class Tens(ast.NodeTransformer):\n    def visit_Constant(self, node):\n"
+            "        return ast.Constant(node.value * 10) if type(node.value) is int else node\n"
+            "shell = get_ipython(); shell.ast_transformers.append(Tens())"
+        )
+        kernel.run("i = 5")
+        kernel.run(
+            "shell.ast_transformers[:] = [t for t in shell.ast_transformers if type(t).__name__ != 'Tens']"
+        )
+        kernel.run(
+            "def answer(lines):\n    ran.append(0)\n    return [l.replace('ANSWER', '42') for l in lines]\n"
+            "shell.input_transformers_post.append(answer)"
+        )
+        kernel.run("k = ANSWER + i")
+        assert kernel.text("print(linea.save(k, 'k').get_code(), end='')") == "i = 50\nk = 42 + i\n"
+
+
+def test_a_failure_while_reading_a_cell_is_unseen(tmp_path: Path) -> None:
+    """A fault in what reads magics, statements or the history leaves cells as they are."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea")
+        kernel.run(
+            "from linea.capture import magics, notebook, source\ndef broken(*a, **k): raise RuntimeError('injected')\n"
+            "magics.is_idle = magics.portable = magics.going_back = broken"
+        )
+        assert kernel.text("x = [1]\nx.append(2)\nx") == "[1, 2]\n"
+        kernel.run("source.span = notebook.Place = broken")
+        assert kernel.text("x.append(3)\nx") == "[1, 2, 3]\n"
+        assert kernel.text("1/0") == "ZeroDivisionError: division by zero\n"
+        assert "capture failed" in kernel.text("%linea status")
