@@ -162,7 +162,7 @@ def _facts(here: Project, version: Version, moment: datetime) -> Iterator[tuple[
     if version.conservative:
         yield "unsure", "; ".join(version.conservative)
     if version.unreproducible:
-        yield "by chance", "; ".join(version.unreproducible)
+        yield "varies", "; ".join(version.unreproducible)
     verdict = repository.verdict(version)
     yield "verified", words.verdict_text(verdict, moment)
     stored = sum(part.size for part in version.value.parts)
