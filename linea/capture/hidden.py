@@ -10,6 +10,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import is_
@@ -162,8 +163,12 @@ def _rc(module: Any) -> object:
 
 
 def _builtins(module: Any) -> object:
-    # `_` is what an interactive interpreter shows last.
-    return {n: address(v) for n, v in vars(module).items() if n != "_"}
+    # `_` is what an interactive interpreter shows last; kernels put `input` there for each cell.
+    return {
+        n: address(v)
+        for n, v in vars(module).items()
+        if n != "_" and not (n == "input" and isinstance(v, types.MethodType))
+    }
 
 
 def _names_that_differ(before: object, now: object) -> frozenset[str]:
