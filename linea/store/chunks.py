@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import zstandard
 from linea.errors import DamagedStoreError
 from linea.model import Buffer, Digest, Part, Payload, Segment, Stream
 from linea.store import forms
-from linea.store.objects import ObjectId, TreeEntry
+from linea.store.objects import ObjectId, TreeEntry, parse_tree, tree_ids
 
 INDEX = "index"
 HEADER = "linea-segments 1"
@@ -89,10 +90,14 @@ def parse(data: bytes, entries: Mapping[str, TreeEntry]) -> Stored:
     middle = rows.index("")
     lines = tuple(_line(row, entries, f"{n:06d}") for n, row in enumerate(rows[:middle]))
     bases = (_line(row, entries, f"b{n:05d}") for n, row in enumerate(rows[middle + 1 : -1]))
-    mark, _, label = head[len(HEADER) + 1 :].partition(" ")
-    label = label.encode("ascii").decode("unicode_escape")
-    mark = "" if mark == "-" else mark
+    mark, label = _head(head)
     return Stored(label, mark, lines, {line.hash: line for line in bases})
+
+
+def _head(head: str) -> tuple[str, str]:
+    """The print and the label in the first line of an index."""
+    mark, _, label = head[len(HEADER) + 1 :].partition(" ")
+    return "" if mark == "-" else mark, label.encode("ascii").decode("unicode_escape")
 
 
 def _line(row: str, entries: Mapping[str, TreeEntry], name: str) -> Line:
@@ -188,49 +193,86 @@ class Reader:
 
 
 @dataclass(slots=True)
+class Before:
+    """A part in segments of the version before; what its index says is read when it is needed."""
+
+    part: Part
+    """What the manifest says of it."""
+    tree: ObjectId
+    entries: bytes
+    """The tree itself."""
+    index: bytes
+    print: str = ""
+    label: str = ""
+    _stored: Stored | None = None
+
+    def __post_init__(self) -> None:
+        self.print, self.label = _head(self.index.partition(b"\n")[0].decode("ascii"))
+
+    @property
+    def blobs(self) -> list[ObjectId]:
+        """All that is in the tree."""
+        return tree_ids(self.entries)
+
+    def stored(self) -> Stored | None:
+        """The part; None where its index is damaged."""
+        if self._stored is None:
+            with contextlib.suppress(ValueError, IndexError):
+                self._stored = parse(self.index, parse_tree(self.entries))
+        return self._stored
+
+
+@dataclass(slots=True)
 class Known:
     """What the version before has, to be shared and built on."""
 
     read: ReadBlob
     has: Callable[[ObjectId], bool]
-    parts: Mapping[str, Stored] = field(default_factory=dict)
+    parts: Mapping[str, Before] = field(default_factory=dict)
     """Its parts in segments, by path."""
-    records: Mapping[str, Part] = field(default_factory=dict)
-    """What its manifest says of its parts."""
-    lines: dict[str, tuple[Line, Stored]] = field(default_factory=dict)
-    """All their segments, by hash."""
 
-    def __post_init__(self) -> None:
-        for stored in self.parts.values():
-            for line in stored.lines:
-                self.lines.setdefault(line.hash, (line, stored))
-
-    def same(self, mark: str) -> tuple[Part, Stored] | None:
+    def same(self, mark: str) -> Before | None:
         """A part with the same content, where all its blobs are there."""
-        for path, stored in self.parts.items():
-            if stored.print == mark:
-                lines = (*stored.lines, *stored.bases.values())
-                if all(self.has(line.id) for line in lines):
-                    return self.records[path], stored
+        for each in self.parts.values():
+            if each.print == mark and all(map(self.has, each.blobs)):
+                return each
         return None
 
     def like(self, path: str, label: str) -> Stored | None:
         """The part that the one at `path` goes on from."""
-        if label:
-            found = [each for each in self.parts.values() if each.label == label]
-            if len(found) == 1:
-                return found[0]
-        return self.parts.get(path)
+        found = [each for each in self.parts.values() if each.label == label] if label else []
+        before = found[0] if len(found) == 1 else self.parts.get(path)
+        return None if before is None else before.stored()
+
+    def segment(self, hash: str) -> tuple[Line, Stored] | None:
+        """A segment that any part has, and its part."""
+        text = hash.encode()
+        for each in self.parts.values():
+            stored = each.stored() if text in each.index else None
+            if stored is not None:
+                for line in stored.lines:
+                    if line.hash == hash:
+                        return line, stored
+        return None
 
 
-def write(path: str, payload: Payload, known: Known, add: AddBlob) -> tuple[Part, Stored | bytes]:
-    """Put a part's segments among the objects to be written; give its tree, or its bytes."""
+def write(
+    path: str, payload: Payload, known: Known, add: AddBlob
+) -> tuple[Part, Stored | bytes | ObjectId]:
+    """Put a part's segments among the objects to be written; give its tree, or its bytes.
+
+    The tree is one that is there, or one to be made.
+    """
     if isinstance(payload, bytes):
         return Part(path, len(payload), digest(xxhash.xxh3_128(payload))), payload
     there = known.same(payload.print) if payload.print else None
     if there is not None:
-        part, stored = there
-        return Part(path, part.size, part.digest), replace(stored, label=payload.label)
+        part = Part(path, there.part.size, there.part.digest)
+        if there.label == payload.label and known.has(there.tree):
+            return part, there.tree
+        stored = there.stored()
+        if stored is not None:
+            return part, replace(stored, label=payload.label)
     writer = Writer(payload, known.like(path, payload.label), known, add)
     state = xxhash.xxh3_128()
     small: list[Buffer] | None = []
@@ -285,7 +327,7 @@ class Writer:
         hash = xxhash.xxh3_128_hexdigest(raw)
         line = self._mine.get(hash)
         if line is None:
-            there = self._known.lines.get(hash)
+            there = self._there(hash)
             if there is not None and self._whole(*there):
                 line = self._shared(*there)
             else:
@@ -298,6 +340,13 @@ class Writer:
         held = {line.hash for line in self._lines if line.form not in PATCHES}
         bases = {hash: line for hash, line in self._bases.items() if hash not in held}
         return Stored(self._part.label, self._part.print, tuple(self._lines), bases)
+
+    def _there(self, hash: str) -> tuple[Line, Stored] | None:
+        """A segment that the version before has."""
+        place = self._places.get(hash)
+        if place is not None and self._before is not None:
+            return self._before.lines[place], self._before
+        return self._known.segment(hash)
 
     def _whole(self, line: Line, stored: Stored) -> bool:
         """Whether the blobs of a segment are there."""

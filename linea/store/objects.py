@@ -141,6 +141,11 @@ def parse_tree(data: bytes) -> dict[str, TreeEntry]:
     return entries
 
 
+def tree_ids(data: bytes) -> list[ObjectId]:
+    """The ids of a tree's entries."""
+    return [ObjectId(id.hex()) for _, _, id in _TREE_ENTRY.findall(data)]
+
+
 def commit_bytes(commit: Commit) -> bytes:
     """A commit as git writes it."""
     sign = "-" if commit.offset < 0 else "+"

@@ -79,6 +79,9 @@ class ObjectFolder:
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there, without looking at its bytes."""
         raw = bytes.fromhex(id)
+        for pack in reversed(list(self._packs.values())):
+            if _holds(pack, raw) is True:
+                return True
         return any(
             # A pack whose index is damaged doesn't count: the object is then written once more.
             _holds(place, raw) is True if isinstance(place, Pack) else os.path.exists(place)  # noqa: PTH110 - text, as it's faster

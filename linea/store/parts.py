@@ -10,7 +10,7 @@ from linea.errors import DamagedStoreError
 from linea.model import Part, Payload, ValueRecord
 from linea.store import chunks, layout
 from linea.store.backend import Backend
-from linea.store.objects import Batch, ObjectId, TreeEntry, parse_tree
+from linea.store.objects import Batch, ObjectId, TreeEntry, parse_tree, tree_ids
 
 SHARE = 8
 """A large value is written in about so many packs, so that only one is in memory."""
@@ -43,6 +43,10 @@ class Sink:
             self.flush()
         return id
 
+    def add_tree(self, entries: Mapping[str, ObjectId]) -> ObjectId:
+        """Take a tree of blobs that were taken."""
+        return self.batch.add_tree(entries)
+
     def flush(self) -> None:
         """Write what has been taken."""
         self._backend.write(self.batch.objects)
@@ -65,16 +69,20 @@ def write(sink: Sink, parts: Mapping[str, Payload], known: chunks.Known) -> Writ
     """Put the parts of a value among the objects to be written."""
     records: list[Part] = []
     files: dict[str, ObjectId] = {}
+    trees: dict[str, ObjectId] = {}
     for path, payload in parts.items():
         place = layout.value_path(path)
         part, found = chunks.write(path, payload, known, sink.add)
         records.append(part)
         if isinstance(found, bytes):
             files[place] = sink.add(found)
+        elif isinstance(found, str):
+            trees[place] = found
         else:
             index = sink.add(chunks.index_bytes(found))
-            files |= {f"{place}/{n}": id for n, id in chunks.tree_of(found, index).items()}
-    return Written(tuple(records), files, {})
+            # Now, so that it goes into the pack of its blobs.
+            trees[place] = sink.add_tree(chunks.tree_of(found, index))
+    return Written(tuple(records), files, trees)
 
 
 class ValueTree:
@@ -101,7 +109,7 @@ class ValueTree:
     def found(self, path: str) -> chunks.Stored | TreeEntry | None:
         """Where a part is: a tree of segments, or a blob."""
         place = tuple(layout.value_path(path).split("/"))
-        entry = self._folder(place[:-1]).get(place[-1])
+        entry = self._entry(place)
         if entry is None or not entry.is_tree:
             return entry
         inside = self._folder(place)
@@ -115,9 +123,24 @@ class ValueTree:
 
     def known(self, record: ValueRecord, has: Callable[[ObjectId], bool]) -> chunks.Known:
         """What the next version may share."""
-        found = {part.path: self.found(part.path) for part in record.parts}
-        stored = {path: each for path, each in found.items() if isinstance(each, chunks.Stored)}
-        return chunks.Known(self._segment, has, stored, {part.path: part for part in record.parts})
+        found = {part.path: self._before(part) for part in record.parts}
+        stored = {path: each for path, each in found.items() if each is not None}
+        return chunks.Known(self._segment, has, stored)
+
+    def _before(self, part: Part) -> chunks.Before | None:
+        """A part in segments, for the next version."""
+        entry = self._entry(tuple(layout.value_path(part.path).split("/")))
+        if entry is None or not entry.is_tree:
+            return None
+        entries = self._read(entry.id)
+        try:
+            index = self._read(tree_ids(entries)[-1])  # named last
+            return chunks.Before(part, entry.id, entries, index)
+        except (ValueError, IndexError):
+            return None
+
+    def _entry(self, place: tuple[str, ...]) -> TreeEntry | None:
+        return self._folder(place[:-1]).get(place[-1])
 
     def _segment(self, id: ObjectId) -> bytes:
         """A blob whose bytes are held against the hash in the index."""

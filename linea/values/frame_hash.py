@@ -145,6 +145,9 @@ def array_source(array: Any) -> Source | None:
         type = pa.array(array[:0]).type
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         return None
+    ticks = getattr(array, "asi8", None)
+    if pa.types.is_timestamp(type) and isinstance(ticks, np.ndarray):
+        return converted(ticks, type, lambda rows: times(rows, type), int(array.nbytes))
     return converted(array, type, lambda rows: pa.array(rows, type=type), int(array.nbytes))
 
 
@@ -162,9 +165,21 @@ def _numpy_source(values: np.ndarray[Any, Any]) -> Source | None:
     native = values.astype(dtype.newbyteorder("="), copy=False)
     if dtype.kind in "iuf" and native.flags.c_contiguous:
         return source(pa.array(native, from_pandas=False))
+    if dtype.kind in "mM" and pa.types.is_temporal(type) and type.bit_width == 64:
+        return converted(
+            native.view(np.int64), type, lambda rows: times(rows, type), int(values.nbytes)
+        )
     return converted(
         native, type, lambda rows: pa.array(rows, from_pandas=False), int(values.nbytes)
     )
+
+
+def times(ticks: np.ndarray[Any, Any], type: pa.DataType) -> pa.Array:
+    """Return times, given as integers of which the least stands for none; not copied if it can be."""
+    least = np.iinfo(np.int64).min
+    if len(ticks) and ticks.flags.c_contiguous and ticks.min() != least:
+        return pa.Array.from_buffers(type, len(ticks), [None, pa.py_buffer(ticks)])
+    return pa.array(ticks, mask=ticks == least).cast(pa.int64()).view(type)
 
 
 def converted(
