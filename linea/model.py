@@ -63,6 +63,8 @@ class Stream:
     """Parts with the same print have the same content, so that it needn't be made; or nothing."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
+    fetch: Callable[[], Stream] | None = None
+    """Gives the same part with all that it needs of the store in memory."""
 
     def __iter__(self) -> Iterator[Segment]:
         return self.segments()

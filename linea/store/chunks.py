@@ -131,8 +131,12 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
                 yield at, Segment(line.items, reader.raw(line, stored))
             at += line.items
 
+    def fetch() -> Stream:
+        blobs = {line.id: read(line.id) for line in (*stored.lines, *stored.bases.values())}
+        return stream(stored, blobs.__getitem__, what)
+
     size = sum(line.size for line in stored.lines)
-    return Stream(segments, size=size, label=stored.label, pick=pick)
+    return Stream(segments, size=size, label=stored.label, pick=pick, fetch=fetch)
 
 
 class Reader:

@@ -7,7 +7,8 @@ between them (sizes, validity) is taken for numbers as well: whatever the bytes 
 from __future__ import annotations
 
 import struct
-from functools import cache
+import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import zstandard
@@ -63,7 +64,7 @@ def compress(raw: Buffer, form: str) -> Buffer | None:
         return raw
     made = content(raw, form)
     # A copy: what zstd gives keeps the memory of the longest that it could have become.
-    return None if made is None else memoryview(_compressor().compress(made)).tobytes()
+    return None if made is None else memoryview(_OWN.compressor.compress(made)).tobytes()
 
 
 def decompress(data: Buffer, form: str, size: int) -> Buffer:
@@ -90,7 +91,7 @@ def opened(data: Buffer, form: str, size: int) -> Buffer:
     if form == "raw":
         return data
     check_size(data, form, size)
-    found: bytes = _decompressor().decompress(data)
+    found: bytes = _OWN.decompressor.decompress(data)
     return found
 
 
@@ -109,6 +110,7 @@ def restored(made: Buffer, form: str, size: int) -> Buffer:
     return widened(made, kind, number, size) if kind in _NARROW else made
 
 
+@lru_cache(maxsize=256)
 def parsed(form: str) -> tuple[str, int]:
     """A form's kind and its number; ValueError where there is no such form."""
     kind = form.rstrip("0123456789")
@@ -129,14 +131,15 @@ _BOUNDS = {
 }
 
 
-@cache
-def _decompressor() -> Any:
-    return zstandard.ZstdDecompressor()
+class _Own(threading.local):
+    """What each thread has its own of: these let other threads run while they work."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
 
 
-@cache
-def _compressor() -> Any:
-    return zstandard.ZstdCompressor(level=LEVEL)
+_OWN = _Own()
 
 
 def _candidates(raw: Buffer, width: int) -> list[str]:
@@ -161,16 +164,21 @@ def shuffled(data: Buffer, width: int) -> bytes:
     return planes.tobytes() + bytes(data[whole:])
 
 
+_ZEROS = bytes(8)
+
+
 def unshuffled(data: Buffer, width: int) -> Buffer:
     """What `shuffled` was given."""
     import numpy as np
 
     whole = len(data) - len(data) % width
-    found = np.empty(len(data), np.uint8)
+    found = np.zeros(len(data), np.uint8)
     numbers = found[:whole].reshape(-1, width)
     # Plane by plane: a transposed copy takes five times as long.
     for place, plane in enumerate(np.frombuffer(data, np.uint8, whole).reshape(width, -1)):
-        numbers[:, place] = plane
+        # The upper bytes of small numbers are all zero: to look costs less than to write them.
+        if plane[-8:].tobytes() != _ZEROS or np.count_nonzero(plane):
+            numbers[:, place] = plane
     found[whole:] = np.frombuffer(data, np.uint8)[whole:]
     return found.data
 

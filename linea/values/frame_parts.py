@@ -16,7 +16,7 @@ from linea.values.arrays import from_npy, npy
 from linea.values.columns import bits
 from linea.values.digest import Walk, class_name, finish
 from linea.values.frame_hash import array_source, bare, converted, plain_objects
-from linea.values.ipc import from_ipc, pack, unpack_one
+from linea.values.ipc import from_ipc, pack, unpack
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
@@ -247,7 +247,7 @@ class Unpack:
         if f"{path}.arrow" in self.read:  # written before columns had segments
             columns: list[pa.ChunkedArray] = from_ipc(self.read(f"{path}.arrow")).columns
             return [self._cut(column) for column in columns]
-        return [unpack_one(self.read, path, total, at, self.rows) for at in range(total)]
+        return list(unpack(self.read, path, total, range(total), self.rows))
 
     def columns(
         self, forms: list[Any], path: str = "columns", which: Sequence[int] | None = None
@@ -258,13 +258,15 @@ class Unpack:
         for form in forms:
             places.append(total)
             total += self._is_arrow(form)
-        found = []
-        for at in range(len(forms)) if which is None else which:
-            arrow = None
-            if self._is_arrow(forms[at]):
-                arrow = unpack_one(self.read, path, total, places[at], self.rows)
-            found.append(self._column(forms[at], arrow, f"{path}/{at}"))
-        return found
+        wanted = list(range(len(forms)) if which is None else which)
+        stored = [places[at] for at in wanted if self._is_arrow(forms[at])]
+        arrows = unpack(self.read, path, total, stored, self.rows)
+        return [
+            self._column(
+                forms[at], next(arrows) if self._is_arrow(forms[at]) else None, f"{path}/{at}"
+            )
+            for at in wanted
+        ]
 
     def _is_arrow(self, form: Any) -> bool:
         return not OWN_PARTS & form.keys()
@@ -337,7 +339,24 @@ def _read_extension(form: Any, arrow: pa.ChunkedArray) -> Any:
     if kind == "datetime":
         utc = _numpy(arrow.cast(pa.timestamp(form["unit"])), np.dtype(f"M8[{form['unit']}]"))
         return pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(_read_zone(form["zone"])).array
-    return pd.api.types.pandas_dtype(form["dtype"]).__from_arrow__(arrow)
+    dtype = pd.api.types.pandas_dtype(form["dtype"])
+    numbers = getattr(dtype, "numpy_dtype", None)
+    if isinstance(numbers, np.dtype) and numbers.kind in "iuf":
+        # From the buffer that was read: `__from_arrow__` would copy it.
+        return dtype.construct_array_type()(_own_numbers(arrow, numbers), _missing(arrow))
+    return dtype.__from_arrow__(arrow)
+
+
+def _missing(arrow: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Return which rows of a column are null."""
+    found = np.zeros(len(arrow), bool)
+    at = 0
+    for chunk in arrow.chunks:
+        if chunk.null_count:
+            valid = bits(chunk.buffers()[0], chunk.offset, len(chunk))
+            np.equal(valid, 0, out=found[at : at + len(chunk)])
+        at += len(chunk)
+    return found
 
 
 def _numpy(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> Any:

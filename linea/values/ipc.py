@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from linea.errors import UnstorableError
 from linea.model import Payload, Stream
+from linea.values.beside import results
 from linea.values.packing import Source, has_segments, rows_of, stream, whole
 from linea.values.packing import read as columns_of
 from linea.values.parts import Parts, byte_stream
 
 BATCH = 1 << 16
 """Rows of an IPC batch."""
+BESIDE = 4 << 20
+"""Bytes of columns from which on they are decoded in threads."""
 PARTS = 512
 """Parts of a table at most: a wider one has several columns in a part."""
 
@@ -91,9 +95,25 @@ def _group(total: int) -> int:
     return max(1, math.ceil(total / PARTS))
 
 
-def unpack(read: Parts, prefix: str, total: int) -> list[pa.ChunkedArray]:
-    """Return the columns that `pack` was given."""
-    return [unpack_one(read, prefix, total, at) for at in range(total)]
+def unpack(
+    read: Parts,
+    prefix: str,
+    total: int,
+    which: Sequence[int],
+    rows: tuple[int, int] | None = None,
+) -> Iterator[pa.ChunkedArray]:
+    """Yield some of the columns that `pack` was given, or some rows of them, in this order."""
+    paths = [f"{prefix}/{at}" for at in which]
+    if rows is not None or any(path not in read for path in paths):
+        return (unpack_one(read, prefix, total, at, rows) for at in which)
+    sizes = [read.size(path) for path in paths]
+    if sum(sizes) < BESIDE:
+        return (columns_of(read.pieces(path), read.size(path)) for path in paths)
+    # The store is read here, and what was read is decoded beside it.
+    return results(
+        partial(columns_of, read.fetched(path), size)
+        for path, size in zip(paths, sizes, strict=True)
+    )
 
 
 def unpack_one(

@@ -53,16 +53,25 @@ class Parts:
         """Return the parts of a value that lies in a folder of this one."""
         return Parts(record, lambda path: self._part(folder + path)[1])
 
+    def fetched(self, path: str) -> Iterator[Buffer]:
+        """Return a part's pieces: what they need of the store is read now, unless it is very much."""
+        part, payload = self._part(path)
+        if isinstance(payload, Stream) and payload.fetch is not None and part.size <= FETCHED:
+            payload = payload.fetch()
+        return self._checked(part, payload)
+
     def pieces(self, path: str) -> Iterator[Buffer]:
         """Yield a part's bytes piece by piece; raise at the end where the whole isn't right."""
-        part, payload = self._part(path)
+        return self._checked(*self._part(path))
+
+    def _checked(self, part: Part, payload: Payload) -> Iterator[Buffer]:
         state, size = xxhash.xxh3_128(), 0
         for piece in _pieces(payload):
             state.update(piece)
             size += len(piece)
             yield piece
         if size != part.size or name(state.digest()) != part.digest:
-            raise _damaged(path)
+            raise _damaged(part.path)
 
     def between(self, path: str, start: int, stop: int) -> Iterator[tuple[int, Buffer]]:
         """Yield the pieces that hold what lies between two counts, and where each begins.
@@ -100,6 +109,9 @@ def _pieces(payload: Payload) -> Iterator[Buffer]:
         for segment in payload:
             yield segment.data
 
+
+FETCHED = 64 << 20
+"""Bytes of a part that is read as a whole before it is decoded."""
 
 WHOLE = 16 << 10
 """Bytes that aren't cut."""

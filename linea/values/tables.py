@@ -11,7 +11,7 @@ from linea.values import codec, plain
 from linea.values.choice import ALL, Choice
 from linea.values.columns import column_hash
 from linea.values.digest import Of, Walk, digest_bytes, join, name, number, text_bytes
-from linea.values.ipc import chunked, one, pack, unpack_one, write
+from linea.values.ipc import chunked, one, pack, unpack, write
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
@@ -115,7 +115,7 @@ class ArrowCodec:
         schema = pa.ipc.read_schema(pa.py_buffer(read("schema.arrow")))
         total = len(schema)
         which = choice.of(total)
-        columns = [unpack_one(read, "columns", total, at, choice.rows) for at in which]
+        columns = list(unpack(read, "columns", total, which, choice.rows))
         if choice.columns is not None:
             schema = pa.schema([schema.field(at) for at in which], schema.metadata)
         form = record.details["form"]
@@ -224,14 +224,11 @@ class PolarsCodec:
 
         labels = [plain.from_json(label) for label in record.details["names"]]
         forms = record.details["dtypes"]
+        which = choice.of(len(labels))
+        stored = unpack(read, "columns", len(labels), which, choice.rows)
         columns = [
-            _read_series(
-                labels[at],
-                unpack_one(read, "columns", len(labels), at, choice.rows),
-                forms[at],
-                record,
-            )
-            for at in choice.of(len(labels))
+            _read_series(labels[at], column, forms[at], record)
+            for at, column in zip(which, stored, strict=True)
         ]
         if record.details["form"] == "Series":
             return columns[0]
