@@ -61,7 +61,7 @@ def backward(
     always.update(forced)
     while True:
         kept = _reach_back(steps, wanted, always)
-        missing = _deletions(steps, kept, wanted) - always
+        missing = (_deletions(steps, kept, wanted) | _ways_of_children(steps, kept)) - always
         if not missing:
             return sorted(kept)
         always |= missing
@@ -86,6 +86,21 @@ def _reach_back(
         elif effects.unbinds:
             need -= effects.unbinds
     return kept
+
+
+FORKS = re.compile(r"\bfork(pty)?\(")
+
+
+def _ways_of_children(steps: Sequence[Step], kept: set[int]) -> set[int]:
+    """What the other process of a kept fork does: it must not go on with the rest of the slice."""
+    pids: set[Location] = set()
+    found: set[int] = set()
+    for i, step in enumerate(steps):
+        if not pids.isdisjoint(step.effects.reads):
+            found.add(i)
+        if i in kept and FORKS.search(step.statement.source):
+            pids |= step.effects.binds
+    return found
 
 
 def _deletions(steps: Sequence[Step], kept: set[int], criterion: frozenset[Location]) -> set[int]:

@@ -17,13 +17,15 @@ from linea.capture.instruments import Instruments
 from linea.capture.looking import Look, unseen
 from linea.capture.objects import NOTHING, Reach
 from linea.capture.randomness import RANDOM
-from linea.capture.rules import ASKING, EVERYWHERE, NOISE, SEEDS, SETTER
+from linea.capture.rules import ASKING, EVERYWHERE, NOISE, SEEDS, SETTER, SHARING
 from linea.capture.running import Running
 from linea.capture.source import uses
-from linea.capture.walk import is_a
+from linea.capture.walk import address, is_a
 from linea.trace import Effects, Location, Statement
 
 LOADED_MODULES = "hidden:sys.modules"
+
+DESCRIPTORS = "hidden:file descriptors"
 
 TOO_LARGE = "objects too large to compare within the time budget"
 
@@ -169,7 +171,9 @@ class Evidence:
             self.reads |= tools.scope.closure(self.reads)
             look.changed |= invisible.patched(self.uses, tools.scope)
             self._draw(look)
-        if tools.graph.watched:
+        if self.runs:
+            self._follow_finalizers()
+        if tools.graph.watched or tools.graph.lingering:
             self._follow_lives(look, known)
         self.mutated = self._sharing(look, known)
         self.mutates |= self.mutated
@@ -179,6 +183,8 @@ class Evidence:
         if self.runs:
             stores = observed and not harmless.only_looks(self.running)
             tools.graph.tie(self.bound, self.reads, stores=stores)
+            if self.uses.calls & SHARING:
+                tools.graph.tie_memory(self.bound, self.reads)
             tools.filing.tie(self.bound, self.running, self.touched)
 
     def _forget_unbound(self) -> None:
@@ -201,12 +207,20 @@ class Evidence:
         if not harmless.only_looks(self.running):
             look.changed |= unseen(graph, known, names=self.reads)
 
+    def _follow_finalizers(self) -> None:
+        """Find whom finalizers that no name holds will change."""
+        graph = self.tools.graph
+        for key, names in self.tools.finalizers().items():
+            graph.watched.setdefault(key, set()).update(names)
+            self.mutates |= (names | graph.holders({key})) - self.bound
+
     def _follow_lives(self, look: Look, known: dict[str, Reach]) -> None:
         """Find whom it concerns that objects were let go, or are held by one more name."""
         graph = self.tools.graph
         concerned = {n for key in graph.moved for n in graph.watched[key]}
         if "collect" in self.uses.calls:
-            concerned.update(*graph.watched.values())
+            concerned.update(graph.lingering, *graph.watched.values())
+            graph.lingering.clear()
         concerned = self.tools.scope.closure(concerned & self.tools.scope.namespace.keys())
         look.at(
             concerned
@@ -224,7 +238,7 @@ class Evidence:
         for name in self.bound | concerned:
             self.reads |= graph.holders(graph.reach.get(name, NOTHING).weak) - self.bound
         for key in [k for k in graph.moved if k not in graph.owners]:
-            del graph.watched[key]
+            graph.lingering |= graph.watched.pop(key)
 
     def _draw(self, look: Look) -> None:
         reach = self.tools.graph.reach
@@ -320,13 +334,19 @@ class Evidence:
         # Of a library loaded by the way, the state is its own, unless something in sight sets it.
         setting = more and any(SETTER.match(word) for word in self.mentions)
         changed = tools.hidden.observe(new_random=more, new_options=setting)
+        changed |= randomness.unseen(self.packages, self.mentions)
         self.reads |= _prefixed("hidden", tools.hidden.reads(self._facts()))
         if BUILTINS in changed:
             self.mutates |= tools.hidden.builtins - tools.scope.namespace.keys()
         seeds = randomness.seeded(self.running, tools.scope) & changed
         for key in changed:
             self._write_state(key, replaced=key in seeds)
+        if not changed.isdisjoint(("decimal", "decimal.flags")):
+            self._write_object(sys.modules["decimal"].getcontext())
         self._write_packages(changed)
+        if invisible.uses_descriptors(self.uses, tools.scope):
+            self.mutates.add(DESCRIPTORS)
+            self.reads.add(DESCRIPTORS)
 
     def _facts(self) -> Facts:
         scope, constants = self.tools.scope, self.uses.strings
@@ -357,6 +377,14 @@ class Evidence:
         else:
             self.mutates.add(location)
             self.reads.add(location)
+
+    def _write_object(self, value: object) -> None:
+        """An object that is hidden state differs: names may hold it too."""
+        graph = self.tools.graph
+        look = Look(self.tools.scope, self.tools.budget, self.bound, self.step)
+        holders = graph.holders({address(value)}) - self.bound
+        look.at(holders)
+        self.mutates |= holders
 
     def _write_packages(self, changed: set[str]) -> None:
         """Packages hold state too: whoever uses one reads it."""

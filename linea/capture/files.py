@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 _WANTED = frozenset({
     "open", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir", "os.link",
     "os.symlink", "os.truncate", "os.chdir", "sqlite3.connect", "subprocess.Popen", "os.system",
-    "os.fork", "os.posix_spawn", "os.exec", "os.forkpty", "socket.connect", "socket.getaddrinfo",
+    "os.fork", "os.posix_spawn", "os.exec", "os.forkpty", "socket.connect", "socket.bind", "socket.getaddrinfo",
     "urllib.Request", "shutil.rmtree", "shutil.move", "os.chmod", "glob.glob", "import",
 })  # fmt: skip
 
@@ -30,7 +30,7 @@ _PROCESSES = frozenset({
     "subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.forkpty",
 })  # fmt: skip
 
-_NETWORK = frozenset({"socket.connect", "socket.getaddrinfo", "urllib.Request"})
+_NETWORK = frozenset({"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request"})
 
 
 class _Tap:
@@ -199,7 +199,11 @@ class Files:
             touched.processes = True
             return
         if event in _NETWORK:
-            touched.network = True
+            # Bound to port 0, the system chooses one.
+            chosen = event != "socket.bind" or (
+                isinstance(arguments[1], tuple) and arguments[1][1:2] == (0,)
+            )
+            touched.network |= chosen
             return
         if event == "os.chdir":
             return

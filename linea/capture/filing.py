@@ -68,7 +68,8 @@ class Filing:
         """Take new names that hold something unseen for handles of the files just touched."""
         paths = touched.read | touched.created | touched.changed | running.named
         for name in bound:
-            if not self._graph.reach.get(name, NOTHING).opaque:
+            reach = self._graph.reach.get(name, NOTHING)
+            if not (reach.opaque or reach.lazy):
                 self._handles.pop(name, None)
             elif paths:
                 self._handles[name] = set(paths)

@@ -138,6 +138,10 @@ def _decimal(module: Any) -> object:
     )
 
 
+def _decimal_flags(module: Any) -> object:
+    return tuple(module.getcontext().flags.values())
+
+
 def _warnings(module: Any) -> object:
     return tuple(str(f) for f in module.filters if f[0] == "error")
 
@@ -204,6 +208,8 @@ STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("sys.path", "sys", lambda m: tuple(map(str, m.path)), lambda facts: facts.imports),
     ("warnings", "warnings", _warnings, _runs),
     ("decimal", "decimal", _decimal, _runs),
+    ("decimal.flags", "decimal", _decimal_flags,
+     _mentions("flags", "clear_flags", "getcontext", "localcontext")),
     ("recursion limit", "sys", lambda m: m.getrecursionlimit(), _runs),
     ("locale", "locale", _locale, _runs),
     ("time zone", "time", lambda m: m.tzname, _runs),

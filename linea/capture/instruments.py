@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from linea.capture.drawing import Figures
 from linea.capture.filing import Filing
 from linea.capture.hidden import Hidden
 from linea.capture.imports import UserModules
+from linea.capture.looking import LEAST
 from linea.capture.objects import Graph
 from linea.capture.scope import Scope
 from linea.capture.walk import address
@@ -38,9 +41,32 @@ class Instruments:
         """Dotted names of modules that statements have set attributes of."""
         self.modules_replaced = False
         """A statement has put a module into `sys.modules`, or taken one out."""
+        self._finalizers: set[int] = set()
+        """Addresses of those that `weakref.finalize` keeps."""
+        self.finalizers()
         self._streams = (sys.stdout, sys.stderr)
         self.planted: dict[str, set[str]] = {}
         """By package, names of the user's code that it was given and may run at any time."""
+
+    def finalizers(self) -> dict[int, set[str]]:
+        """New ones made by `weakref.finalize`: by address of the object, the names they lead to."""
+        registry: dict[Any, Any] = weakref.finalize._registry  # type: ignore[attr-defined]
+        if not registry and not self._finalizers:
+            return {}
+        now = set(map(address, registry))
+        found: dict[int, set[str]] = {}
+        for finalizer in [f for f in registry if address(f) not in self._finalizers]:
+            info = registry[finalizer]
+            target = info.weakref()
+            if target is None:
+                continue
+            parts = [info.func, *info.args, *(info.kwargs or {}).values()]
+            walk = self.graph.walk(parts, time.thread_time() + LEAST)
+            names = self.graph.holders(walk.keys) | (walk.names & self.graph.namespace.keys())
+            if names:
+                found.setdefault(address(target), set()).update(names)
+        self._finalizers = now
+        return found
 
     def redirected(self) -> set[int]:
         """Addresses of the objects that stand for standard output now and didn't at first."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import types
 from collections.abc import Sequence
 
 from linea.capture.objects import NOTHING
-from linea.capture.rules import PURE_BUILTINS, SETTER, SILENT_CALLS, STANDARD
+from linea.capture.rules import (
+    DESCRIPTORS,
+    OWN_DATABASE,
+    PURE_BUILTINS,
+    SETTER,
+    SILENT_CALLS,
+    STANDARD,
+)
 from linea.capture.running import Running
 from linea.capture.scope import Scope
 from linea.capture.source import Uses
@@ -46,7 +54,40 @@ def packages_written(
     # Of a setting whose change was seen, its package needs no guess.
     assigned = set() if state else _packages_assigned(running.uses, scope)
     called = _Calls(running, scope, visible=visible, state=state).packages(mutated)
+    called |= _databases_written(running.uses, scope)
     return (assigned | called) - {"__main__", "builtins"} | (assigned & {"builtins"})
+
+
+def uses_descriptors(uses: Uses, scope: Scope) -> bool:
+    """Whether a statement works on what the system keeps under a number."""
+    return any(
+        chain[-1] in DESCRIPTORS
+        and chain[-1] in uses.calls
+        and getattr(scope.resolve(chain), "__module__", None) in ("posix", "nt", "os")
+        for chain in uses.chains
+    ) or any(
+        getattr(scope.namespace.get(name), "__module__", None) in ("posix", "nt", "os")
+        for name in uses.loads & uses.calls & DESCRIPTORS
+    )
+
+
+def _databases_written(uses: Uses, scope: Scope) -> set[str]:
+    """Packages with a database of their own that calls of the module's functions work on."""
+    found = {
+        name
+        for chain in uses.chains
+        if len(chain) == 2 and chain[1] in uses.calls
+        for value in [scope.namespace.get(chain[0])]
+        if is_a(value, types.ModuleType) and (name := value.__name__) in OWN_DATABASE
+    }
+    if found and uses.strings and all(map(_QUERY.match, uses.strings)):
+        return set()
+    return found
+
+
+_QUERY = re.compile(
+    r"\s*(select|from|with|describe|show|summarize|explain|values)\b", re.IGNORECASE
+)
 
 
 def code_given(uses: Uses, scope: Scope) -> set[str]:

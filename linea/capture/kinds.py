@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 import gc
 import sys
@@ -24,6 +25,8 @@ from linea.capture.library_types import NAMED, WHOLE, is_immutable_of_library
 from linea.capture.prints import shallow
 from linea.capture.source import CODE_IN_TEXT, CodeNames, identifiers
 from linea.capture.walk import ATOMS, IMMUTABLE, Handler, Walk, address, is_a, module_of, qualname
+
+_abc: Any = sys.modules.get("_abc")
 
 _POSITIVE = (1 << 62) - 1
 
@@ -229,7 +232,18 @@ class Kinds:
         walk.stack.extend(bases)
         if type(kind) is not type:
             walk.stack.append(type(kind))
-        return shallow([*content.items(), *bases])
+        return shallow([*content.items(), *bases, *_registered(kind)])
+
+
+def _registered(kind: type) -> list[int]:
+    """Addresses of the classes that an abstract base class was told to take for its own."""
+    if not issubclass(type(kind), abc.ABCMeta):
+        return []
+    try:
+        targets = [ref() for ref in _abc._get_dump(kind)[0]]
+    except Exception:
+        return []
+    return sorted(address(target) for target in targets if target is not None)
 
 
 _CLASS_NOISE = frozenset({

@@ -5,14 +5,17 @@ Libraries are recognised by the names of their types, and never imported.
 
 from __future__ import annotations
 
+import bisect
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from xxhash import xxh3_64, xxh3_64_intdigest
 
 from linea.capture.instances import attributes_of, nothing, opaque
 from linea.capture.prints import sequence, shallow
-from linea.capture.walk import Handler, Walk, address, qualname
+from linea.capture.walk import MAX_KEYS, Handler, Walk, address, qualname
 
 
 def _ndarray(obj: Any, walk: Walk) -> object:
@@ -210,6 +213,31 @@ def _arrow_buffer(obj: Any, walk: Walk) -> object:
     return (obj.size, xxh3_64_intdigest(memoryview(obj)))
 
 
+def _arrow_data(obj: Any, walk: Walk) -> object:
+    """Arrow's arrays and tables: never changed, unless they lie in memory of numpy's."""
+    if walk.buffers:
+        starts = sorted(walk.buffers)
+        for start in _arrow_addresses(obj):
+            place = bisect.bisect_right(starts, start) - 1
+            if place >= 0 and start < starts[place] + max(walk.buffers[starts[place]], 1):
+                walk.keys.add(~starts[place])
+    return None
+
+
+def _arrow_addresses(data: Any) -> Iterator[int]:
+    columns = data.columns if hasattr(data, "columns") else [data]
+    for column in columns:
+        for chunk in getattr(column, "chunks", [column]):
+            for buffer in chunk.buffers():
+                if buffer is not None:
+                    yield int(buffer.address)
+
+
+def _lazy(obj: Any, walk: Walk) -> object:
+    walk.lazy = True
+    return None
+
+
 def _polars_frame(obj: Any, walk: Walk) -> object:
     return tuple((s.name, str(s.dtype), _polars_print(s, walk)) for s in obj.get_columns())
 
@@ -225,24 +253,49 @@ def _polars_print(series: Any, walk: Walk) -> object:
 
 
 def _tensor(obj: Any, walk: Walk) -> object:
-    shared = [~int(obj.untyped_storage().data_ptr())]
-    walk.keys.update(shared)
-    walk.shares[address(obj)] = shared
-    if obj.grad is not None:
-        walk.stack.append(obj.grad)
-    shape: list[object] = [str(obj.dtype), tuple(obj.shape), obj.requires_grad, obj._version]
-    attributes = attributes_of(obj)
-    if attributes:
-        walk.stack.extend(attributes.values())
-        shape.append(shallow(list(attributes.items())))
-    if obj.device.type == "cpu" and obj.layout == sys.modules["torch"].strided:
-        flat = (
-            obj.detach().contiguous().view(-1).view(sys.modules["torch"].uint8)
-            if obj.numel()
-            else None
-        )
-        shape.append(0 if flat is None else xxh3_64_intdigest(memoryview(flat.numpy())))
+    torch = sys.modules["torch"]
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass may have every access run its code
+        shared = [~int(obj.untyped_storage().data_ptr())]
+        walk.keys.update(shared)
+        walk.shares[address(obj)] = shared
+        # Of other tensors, asking for it warns.
+        parts = [obj.grad] if obj.is_leaf or obj.retains_grad else [None]
+        parts.append(obj._backward_hooks)
+        if obj.grad_fn is not None:
+            _backward_graph(obj.grad_fn, walk)
+        walk.stack += parts
+        shape: list[object] = [str(obj.dtype), tuple(obj.shape), obj.requires_grad, obj._version]
+        shape.append(shallow(parts))
+        attributes = attributes_of(obj)
+        if attributes:
+            walk.stack.extend(attributes.values())
+            shape.append(shallow(list(attributes.items())))
+        if obj.device.type == "cpu" and obj.layout == torch.strided:
+            flat = obj.detach().contiguous().view(-1).view(torch.uint8) if obj.numel() else None
+            shape.append(0 if flat is None else xxh3_64_intdigest(memoryview(flat.numpy())))
     return tuple(shape)
+
+
+def _backward_graph(root: Any, walk: Walk) -> None:
+    """Go to the tensors that a backward pass leaves gradients in, and to code that it runs."""
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        key = address(node)
+        if key in walk.seen:
+            continue
+        walk.seen.add(key)
+        walk.keep.append(node)  # Python's side of a node may be made anew at every look
+        if len(walk.keep) > MAX_KEYS or (
+            not len(walk.keep) & 255 and time.thread_time() > walk.deadline
+        ):
+            walk.cut = True
+            return
+        if (leaf := getattr(node, "variable", None)) is not None:
+            walk.stack.append(leaf)
+        elif (function := getattr(type(node), "_forward_cls", None)) is not None:
+            walk.stack += [function, *(attributes_of(node) or {}).values()]
+        todo += [inner for inner, _ in node.next_functions if inner is not None]
 
 
 def _artist(obj: Any, walk: Walk) -> object:
@@ -262,7 +315,28 @@ def _artist(obj: Any, walk: Walk) -> object:
     key = address(root)
     walk.keys |= {key, address(obj)}
     walk.opaque.add(key)
+    _artist_callbacks(root, walk)
+    if root is not obj:
+        _artist_callbacks(obj, walk)
     return None
+
+
+def _artist_callbacks(artist: Any, walk: Walk) -> None:
+    """Go to the functions of the user's that a figure or axes call on events."""
+    inner = attributes_of(artist) or {}
+    registries = [inner.get(n) for n in ("_canvas_callbacks", "callbacks", "_callbacks")]
+    stack: Any = inner.get("_axstack")
+    for axes in stack.as_list() if stack is not None else ():
+        registries.append((attributes_of(axes) or {}).get("callbacks"))
+    for registry in registries:
+        for group in list(getattr(registry, "callbacks", {}).values()):
+            functions = [reference() for reference in list(group.values())]
+            walk.stack += [f for f in functions if not _is_of_matplotlib(f)]
+
+
+def _is_of_matplotlib(function: Any) -> bool:
+    owner = getattr(function, "__func__", function)
+    return owner is None or str(getattr(owner, "__module__", "")).startswith("matplotlib.")
 
 
 NAMED: dict[tuple[str, str], Handler] = {
@@ -282,6 +356,12 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("pandas", "ArrowExtensionArray"): _arrow_array,
     ("pandas", "NDArrayBacked"): _backed_array,
     ("pyarrow", "Buffer"): _arrow_buffer,
+    ("pyarrow", "Array"): _arrow_data,
+    ("pyarrow", "ChunkedArray"): _arrow_data,
+    ("pyarrow", "Table"): _arrow_data,
+    ("pyarrow", "RecordBatch"): _arrow_data,
+    ("pyarrow", "Dataset"): _lazy,
+    ("polars", "LazyFrame"): _lazy,
     ("polars", "DataFrame"): _polars_frame,
     ("polars", "Series"): _polars_series,
     ("torch", "Tensor"): _tensor,
@@ -290,9 +370,13 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("xgboost", "Booster"): opaque,
     ("lightgbm", "Booster"): opaque,
     ("pathlib", "PurePath"): nothing,
+    ("multiprocessing", "_ConnectionBase"): opaque,
+    ("multiprocessing", "BaseProxy"): opaque,
 }
 
-WHOLE = frozenset({_frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series})
+WHOLE = frozenset({
+    _frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series, _arrow_data, _lazy,
+})  # fmt: skip
 """Handlers that say all there is to say of subclasses too."""
 
 

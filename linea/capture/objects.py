@@ -39,13 +39,15 @@ class Reach:
     modules: frozenset[str] = frozenset()
     """Dotted names of modules below it."""
     files: frozenset[str] = frozenset()
+    """Paths that open handles below it stand for."""
     weak: frozenset[int] = frozenset()
     """Addresses of objects whose death shows below it."""
-    """Paths that open handles below it stand for."""
     reads_all: bool = False
     """A function below it can read any global name (`eval`, `globals` …)."""
     pyplot: bool = False
     """A matplotlib artist is below it."""
+    lazy: bool = False
+    """Something below it reads files only when it is used."""
     cut: bool = False
     """Too large to be walked whole: unknown objects may be below it."""
 
@@ -72,6 +74,8 @@ class Graph:
         """Start and size of the memory of arrays."""
         self.watched: dict[int, set[str]] = {}
         """By address of an object, the names for which it matters whether it lives."""
+        self.lingering: set[str] = set()
+        """Names for which it matters whether something lives that no name reaches any more."""
         self.moved: set[int] = set()
         """Those of them that some name has begun or ceased to reach, since this was last emptied."""
         self._kinds = Kinds(namespace, is_user_module)
@@ -203,6 +207,7 @@ class Graph:
             frozenset(walk.weak),
             walk.reads_all,
             walk.pyplot,
+            walk.lazy,
             walk.cut,
         )
         if sharers:
@@ -262,6 +267,11 @@ class Graph:
         `stores`: the statement may have put something that it read into something else.
         """
         bound, read = set(bound), set(read)
+        blind = [n for n in bound if self.reach.get(n, NOTHING).opaque]
+        if len(blind) > 1:  # made together, as both ends of a pipe are
+            together = {key for name in blind for key in self.reach[name].opaque}
+            for name in blind:
+                self.link(name, together)
         hazy = {key for name in read for key in self.reach.get(name, NOTHING).opaque}
         if hazy:
             for name in bound:
@@ -270,6 +280,13 @@ class Graph:
         cut = {n for n in bound | read if self.reach.get(n, NOTHING).cut}
         if cut and (bound or stores):
             self.mix(bound | (read if stores else cut))
+
+    def tie_memory(self, bound: Iterable[str], read: Iterable[str]) -> None:
+        """What can't be seen below `bound` may lie in memory of what was read."""
+        shared = {key for name in read for key in self.reach.get(name, NOTHING).keys}
+        for name in bound:
+            if self.reach.get(name, NOTHING).opaque:
+                self.link(name, shared)
 
     def mix(self, names: Iterable[str]) -> None:
         """Nothing is known of what `names` share: take them to share something."""

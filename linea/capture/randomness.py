@@ -13,8 +13,17 @@ from linea.capture.scope import Scope, called_name
 from linea.capture.source import uses
 from linea.trace import Location, Step
 
-RANDOM = frozenset({"random", "numpy.random", "torch.random"})
+RANDOM = frozenset({"random", "numpy.random", "torch.random", "polars.random"})
 """Keys of the hidden states that random numbers are drawn from."""
+
+_UNSEEN = {"polars": frozenset({"sample", "shuffle", "set_random_seed"})}
+"""By package with a generator that can't be read, the calls that draw from it or seed it."""
+
+
+def unseen(packages: set[str], mentions: set[str]) -> set[str]:
+    """Random states that can't be read and that a statement may have drawn from."""
+    return {f"{p}.random" for p, words in _UNSEEN.items() if p in packages and words & mentions}
+
 
 _NOWHERE = object()
 
@@ -49,6 +58,8 @@ def _states_of(function: object) -> set[str]:
         found.add("numpy.random")
     if module == "numpy.random" and getattr(function, "__name__", "") == "seed":
         found.add("numpy.random")
+    if str(module).startswith("polars.") and getattr(function, "__name__", "") in SEEDS:
+        found.add("polars.random")
     if module in ("torch.random", "torch") and "torch" in sys.modules:
         found.add("torch.random")
     return found

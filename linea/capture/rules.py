@@ -28,7 +28,7 @@ SILENT_CALLS = frozenset({
 SETTER = re.compile(
     r"^(register|unregister|set|use|enable|disable|install|uninstall|config|configure|basicConfig|init|"
     r"seed|manual_seed|reset|patch|add_|push|pop_|load_|unload|switch_backend|apply_theme|tzset|umask|"
-    r"option_context|simplefilter|filterwarnings)"
+    r"option_context|simplefilter|filterwarnings|stack_size)"
 )
 """Names of calls that tend to change state inside their package."""
 
@@ -41,13 +41,14 @@ EVERYWHERE = frozenset({
 CLOCKS = frozenset({
     "now", "today", "utcnow", "time", "time_ns", "perf_counter", "monotonic", "process_time",
     "localtime", "gmtime", "ctime", "uuid1", "uuid4", "urandom", "token_hex", "token_bytes",
-    "token_urlsafe", "SystemRandom", "getpid",
+    "token_urlsafe", "SystemRandom", "getpid", "fork", "forkpty",
     "mkdtemp", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile", "gethostname", "randbelow", "asctime",
 })  # fmt: skip
 """Calls that give something else at every run."""
 
 SEEDS = frozenset({
     "seed", "setstate", "set_state", "manual_seed", "set_rng_state", "seed_everything", "set_seed",
+    "set_random_seed",
 })  # fmt: skip
 """Calls that replace the state of a random generator."""
 
@@ -89,6 +90,19 @@ CONSUMING = frozenset({
     "tuple",
 })  # fmt: skip
 """Builtins that use up the iterators they are given."""
+
+DESCRIPTORS = frozenset({
+    "open", "pipe", "pipe2", "read", "pread", "write", "pwrite", "close", "closerange", "dup", "dup2", "lseek",
+    "ftruncate", "sendfile", "openpty", "set_blocking", "set_inheritable", "fdopen", "memfd_create", "eventfd",
+    "posix_fallocate", "readv", "writev", "splice",
+})  # fmt: skip
+"""Functions of `os` on the system's own handles, which are plain numbers."""
+
+OWN_DATABASE = frozenset({"duckdb"})
+"""Modules whose functions work on a database that the module keeps."""
+
+SHARING = frozenset({"frombuffer", "from_buffer", "from_dlpack", "from_address"})
+"""Calls that make something of memory which they are given."""
 
 ASKING = frozenset({
     "exists", "lexists", "is_file", "isfile", "is_dir", "isdir", "stat", "lstat", "getsize", "getmtime",

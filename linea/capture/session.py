@@ -310,7 +310,9 @@ class Session:
         packages = scope.packages(found) | self.tools.everywhere
         below = [reach.get(n, NOTHING) for n in found]
         found |= {f"package:{p}" for p in packages}
+        found |= {f"file:{path}" for path in self.tools.filing.behind(found)}
         if any(r.pyplot for r in below):
+            found.add("hidden:matplotlib.rc")  # it is drawn with the settings there are then
             held = set(open_figures())
             keys = {key for r in below for key in r.opaque & held}
             found |= {self.tools.figures.location(key) for key in keys}

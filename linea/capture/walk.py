@@ -53,7 +53,7 @@ class Walk:
     """State of one walk."""
 
     __slots__ = (
-        "buffers", "cut", "deadline", "files", "keep", "keys", "known", "mentions", "modules", "names",
+        "buffers", "cut", "deadline", "files", "keep", "keys", "known", "lazy", "mentions", "modules", "names",
         "opaque", "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack", "trees", "weak",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Walk:
         self.weak: set[int] = set()
         self.reads_all = False
         self.pyplot = False
+        self.lazy = False
         self.cut = False
         self.deadline = deadline
 

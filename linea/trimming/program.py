@@ -101,7 +101,11 @@ class Program:
         self.modules = self._modules()
         self.words = [mentions_in(p.source) for p in pieces]
         self.deferred = [self._deferred(i) for i in range(len(pieces))]
-        late = {w for i, words in enumerate(self.words) if self.deferred[i] for w in words}
+        late: set[str] = set()
+        for i, tree in enumerate(self.trees):
+            if self.deferred[i]:
+                own = stored_names(tree) if isinstance(tree, ast.Assign) else ()
+                late |= self.words[i] - set(own)
         self.hidden = [p.reads - words - late for p, words in zip(pieces, self.words, strict=True)]
         """By piece, names that it read though neither its text nor that of a function mentions them."""
 

@@ -1,7 +1,8 @@
 """Whole programs → every final variable sliced, each slice run alone, values compared.
 
 The programs stand in `nasty/*.txt`: `=== title` begins one, `--- cell` divides the cells of a
-notebook (`--- cell 2` runs cell 2 again), `--- file NAME` gives a file that is there before.
+notebook (`--- cell 2` runs cell 2 again), `--- file NAME` gives a file that is there before,
+`--- needs NAME` a package without which it is left out.
 `python tests/cases/nasty.py [WORDS]` runs those whose title or file has one of the words.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import io
 import os
 import re
@@ -39,6 +41,13 @@ class Program:
     group: str
     cells: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    needs: list[str] = field(default_factory=list)
+    """Packages that it can't do without."""
+
+    @property
+    def missing(self) -> list[str]:
+        """Those that aren't installed."""
+        return [n for n in self.needs if importlib.util.find_spec(n) is None]
 
     @property
     def shell(self) -> bool:
@@ -89,6 +98,9 @@ def load(group: str, text: str) -> Iterator[Program]:
             here = []
             if what == "file":
                 parts[rest] = here
+            elif what == "needs" and program is not None:
+                program.needs.append(rest)
+                here = numbered[-1]
             elif rest:
                 order.append(int(rest) - 1)
             else:
@@ -132,7 +144,7 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if kind in (set, frozenset):
         return f"{kind.__name__}({', '.join(sorted(map(sub, value)))})"
     if isinstance(value, dict):
-        inner = [f"{sub(k)}: {sub(v)}" for k, v in dict.items(value)]
+        inner = [f"{sub(k)}: {sub(v)}" for k, v in dict.items(value) if not str(k).endswith("_time")]
         return f"{name}({', '.join(inner)}){_attributes(value, sub)}"
     package = kind.__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "to_csv"):
@@ -148,8 +160,8 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if package == "numpy" and kind.__name__ in ("Generator", "RandomState"):
         bits = value.bit_generator if kind.__name__ == "Generator" else value._bit_generator
         return f"{name} {bits.state!r} {bits.seed_seq.n_children_spawned}"
-    if package == "torch" and hasattr(value, "detach"):
-        return f"{name} {value.detach().tolist()!r}"
+    if package in LIBRARIES and (shown := LIBRARIES[package](value, kind.__name__)) is not None:
+        return f"{name} {sub(shown)}"
     if package == "matplotlib" and kind.__name__ == "Figure":
         with io.BytesIO() as out:
             value.savefig(out, format="png", metadata={"Software": None})
@@ -196,8 +208,60 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     return re.sub(r" at 0x[0-9a-fA-F]+|/tmp/tmp\w+(/\d+/work)?|name=\d+|fd=\d+|0x[0-9a-fA-F]+", "", f"{name} {value!r}")
 
 
+def _torch(value: Any, kind: str) -> object:
+    if hasattr(value, "detach"):
+        return [value.detach().tolist(), value.requires_grad]
+    if kind == "Generator":
+        return value.get_state().tolist()
+    if not hasattr(value, "state_dict"):
+        return None
+    return [value.state_dict(), repr(value) if hasattr(value, "named_parameters") else ""]
+
+
+def _booster(value: Any, kind: str) -> object:
+    if kind == "Booster" and hasattr(value, "save_raw"):
+        return bytes(value.save_raw("json"))
+    if hasattr(value, "model_to_string"):
+        return value.model_to_string()
+    if kind == "DMatrix":
+        return [value.get_label().tolist(), value.get_weight().tolist(), value.feature_names]
+    found = vars(value).get("_Booster")
+    return [value.get_params(), found] if hasattr(value, "get_params") else None
+
+
+def _scipy(value: Any, kind: str) -> object:
+    return [value.toarray(), value.nnz] if hasattr(value, "toarray") else None
+
+
+def _networkx(value: Any, kind: str) -> object:
+    return [dict(value.nodes(data=True)), list(value.edges(data=True)), value.graph] if hasattr(value, "nodes") else None
+
+
+def _statsmodels(value: Any, kind: str) -> object:
+    return [value.params.tolist()] if hasattr(value, "params") else [getattr(value, "exog", None), getattr(value, "endog", None)]
+
+
+LIBRARIES: dict[str, Callable[[Any, str], object]] = {
+    "torch": _torch,
+    "xgboost": _booster,
+    "lightgbm": _booster,
+    "scipy": _scipy,
+    "networkx": _networkx,
+    "statsmodels": _statsmodels,
+    "duckdb": lambda v, k: v.execute("select table_name, estimated_size from duckdb_tables()").fetchall() if k == "DuckDBPyConnection" else None,
+    "PIL": lambda v, k: [v.mode, v.size, v.tobytes(), v.info] if hasattr(v, "tobytes") else None,
+    "plotly": lambda v, k: v.to_plotly_json() if hasattr(v, "to_plotly_json") else None,
+    "altair": lambda v, k: v.to_dict() if hasattr(v, "to_dict") else None,
+    "pyarrow": lambda v, k: [str(v.schema), v.to_pydict()] if hasattr(v, "to_pydict") else v.to_pylist() if hasattr(v, "to_pylist") else v.to_pybytes() if k == "Buffer" else None,
+    "numba": lambda v, k: list(v.items()) if k == "Dict" else list(v) if k == "List" else None,
+    "dask": lambda v, k: sorted(map(str, v.__dask_graph__())) and k if hasattr(v, "__dask_graph__") else None,
+}
+"""By package, what tells two of its objects apart."""
+
+
 def _attributes(value: Any, sub: Any) -> str:
     found: dict[str, Any] = dict(getattr(value, "__dict__", {}) or {})
+    found = {k: v for k, v in found.items() if not k.endswith("_time_")}  # of a search
     for base in type(value).__mro__:
         slots = base.__dict__.get("__slots__", ())
         for slot in [slots] if isinstance(slots, str) else slots:
@@ -389,6 +453,8 @@ def check(program: Program, choose: Names = names_of) -> Verdict:
     if program.group == "saves":
         return check_saves(program)
     verdict = Verdict()
+    for name in program.needs:
+        importlib.import_module(name)  # once, and not in every fork
     with tempfile.TemporaryDirectory() as base:
         root = Path(base).resolve()
         (root / "0").mkdir()
@@ -442,7 +508,7 @@ if __name__ == "__main__":
     loud = "-q" not in sys.argv
     totals = [0, 0, 0]
     for program in programs():
-        if words and not any(w in program.title or w in program.group for w in words):
+        if program.missing or (words and not any(w in program.title or w in program.group for w in words)):
             continue
         verdict = check(program)
         totals[0] += 1
