@@ -165,9 +165,10 @@ class DiskBackend:
         folder = self.path / "objects" / "pack"
         folder.mkdir(exist_ok=True)
         _sweep(folder)
-        temporary = Path(tempfile.mkstemp(prefix="tmp_pack_", dir=folder)[1])
+        made, name = tempfile.mkstemp(prefix="tmp_pack_", dir=folder)
+        temporary = Path(name)
         try:
-            with temporary.open("wb") as file:
+            with os.fdopen(made, "wb") as file:
                 checksum, entries = write_pack(file, objects)
                 file.flush()
                 os.fsync(file.fileno())
@@ -176,7 +177,8 @@ class DiskBackend:
             final = folder / f"pack-{stem.hexdigest()}.pack"
             temporary.rename(final)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         # Last: git takes a pack into account when it sees its index.
         with durable(final.with_suffix(".idx"), prefix="tmp_idx_") as index:
@@ -251,13 +253,18 @@ class DiskBackend:
                         transaction.set_target(change.ref, target, message=reason)
         except (OSError, pygit2.GitError) as error:
             if all(self._settled(change.ref) == change.old for change in changes):
-                self._journal.unlink(missing_ok=True)
+                self._forget_journal()
             raise StoreError(
                 f"can't write to the store at {self.path}: {error}", hint=_NOT_SAVED
             ) from error
         if several:
-            self._journal.unlink(missing_ok=True)
+            self._forget_journal()
         return True
+
+    def _forget_journal(self) -> None:
+        # One that can't be removed lists moves that are done: the next writer sees that.
+        with contextlib.suppress(OSError):
+            self._journal.unlink(missing_ok=True)
 
     def _lock_ref(self, transaction: pygit2.transaction.ReferenceTransaction, ref: str) -> None:
         import pygit2
@@ -266,7 +273,8 @@ class DiskBackend:
             transaction.lock_ref(ref)
         except (pygit2.GitError, OSError) as error:
             path = self.path / f"{ref}.lock"
-            if path.exists() or "lock" in str(error):
+            # Else, as where it may not be made, libgit2 says so in other words.
+            if path.exists() or "failed to lock file" in str(error):
                 raise _RefLockedError(path) from error
             raise
 

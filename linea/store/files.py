@@ -24,7 +24,8 @@ def durable(path: Path, *, prefix: str) -> Iterator[int]:
             os.close(file)
         temporary.rename(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what failed first is what is told
+            temporary.unlink(missing_ok=True)
         raise
 
 

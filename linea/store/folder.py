@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError
+from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
 from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.objects import Batch, Commit, commit_bytes, loose_bytes, parse_commit, parse_tree
 from linea.store.packs import ObjectFolder
@@ -88,6 +88,16 @@ def initialise(path: Path) -> None:
 
 def check(path: Path) -> None:
     """Check that a store of a format known here lies at `path`."""
+    try:
+        _check(path)
+    except PermissionError as error:
+        raise StoreError(
+            f"the store at {path} may not be looked into: {error.strerror}",
+            hint="ask its owner for permission to read it, or set LINEA_DIR to another store",
+        ) from error
+
+
+def _check(path: Path) -> None:
     if not path.is_dir():
         raise NoStoreError(f"there is no store at {path}", hint="make one with `linea init`")
     if not looks_like_store(path):

@@ -127,7 +127,8 @@ def write_merged(
         final = target / f"pack-{checksum}.pack"
         temporary.rename(final)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     index = final.with_suffix(".idx")
     if promised:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -84,7 +85,8 @@ class Repository(Noting):
         """
         done = self._operation(id)
         if done.trash is not None:
-            self._backend.bring_back(done.trash)
+            with self._disk_named():
+                self._backend.bring_back(done.trash)
 
         def reverse(batch: Batch) -> tuple[list[RefChange], None]:
             if done.kind == "save":
@@ -179,15 +181,16 @@ class Repository(Noting):
                     "this file system can't tell whether others write to the store",
                     hint="copy the store to a local disk, tidy it up there, and copy it back",
                 )
-            return upkeep.gc(
-                self,
-                self._backend,
-                self.path,
-                now=self._clock(),
-                grace=grace,
-                policy=policy,
-                dry_run=dry_run,
-            )
+            with self._disk_named():
+                return upkeep.gc(
+                    self,
+                    self._backend,
+                    self.path,
+                    now=self._clock(),
+                    grace=grace,
+                    policy=policy,
+                    dry_run=dry_run,
+                )
 
     def fsck(self, digest: Callable[[bytes], str]) -> checking.Report:
         """Read every byte and say what isn't what was stored; `digest` is that of parts."""
@@ -195,8 +198,20 @@ class Repository(Noting):
 
     def repair(self, report: checking.Report, sources: Sequence[Path]) -> checking.Repaired:
         """Get what is damaged from other stores of the same artifacts, and put damage aside."""
-        with self._backend.writing(alone=True), self._backend.lock():
+        with self._backend.writing(alone=True), self._backend.lock(), self._disk_named():
             return checking.repair(self._backend, report, sources)
+
+    @contextmanager
+    def _disk_named(self) -> Iterator[None]:
+        """Say that it is the disk that fails; what is in the store is there all the same."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"can't write to the store at {self.path}: {error.strerror}",
+                hint="nothing that is needed was taken away; make room or get write permission,"
+                " then try again",
+            ) from error
 
 
 class MemoryRepository(Repository):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import resource
 import shutil
 import stat
@@ -536,3 +537,22 @@ def test_a_part_written_as_it_is_in_many_parts(disk: Repository) -> None:
     [version] = disk.commit([draft(value=encoded(*parts))])
     read = disk.read_part(version)
     assert all(read(path) == data for path, data in parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells of open files elsewhere")
+def test_a_closed_store_leaves_no_file_open(tmp_path: Path) -> None:
+    """A session may save as often as it likes: files of small and large saves are closed again."""
+
+    def opened() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    path = tmp_path / ".linea"
+    counts = []
+    for number in range(4):
+        with Repository.create(path) as repository:
+            data = random.Random(number).randbytes(100_000)
+            repository.commit([draft("large", data), draft("small", b"%d" % number)])
+            repository.tag(repository.tip("large"), "new")
+            bytes(repository.read_part(repository.tip("large"))("data.parquet"))
+        counts.append(opened())
+    assert counts[1:] == counts[:1] * 3
