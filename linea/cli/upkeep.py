@@ -126,6 +126,13 @@ def fsck(
         list[Path] | None,
         Option("--from", metavar="DIR", help="Another store of the same artifacts, for --repair."),
     ] = None,
+    strict: Annotated[
+        bool,
+        Option("--strict", help="Load values too, and hold them against what is said of them."),
+    ] = False,
+    trust: Annotated[
+        bool, Option("--trust", help="With --strict: load pickled values, which runs their code.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Check that every stored byte is what was stored.
@@ -138,22 +145,30 @@ def fsck(
     \b
     Example:
       linea fsck
+      linea fsck --strict
       linea fsck --repair --from /backup/houses
     """
+    from functools import partial
+
     from linea import values
 
     if source and not repair:
         raise LineaError(
             "--from is where --repair gets things", hint="linea fsck --repair --from …"
         )
+    if trust and not strict:
+        raise LineaError(
+            "--trust is for values that are loaded", hint="linea fsck --strict --trust"
+        )
+    recheck = partial(values.recheck, trusted=trust) if strict else None
     with project() as here:
-        report = here.repository.fsck(values.digest_bytes)
+        report = here.repository.fsck(values.digest_bytes, recheck)
         repaired = None
         if repair and report.problems:
             repaired = here.repository.repair(report, source or [])
-            report = here.repository.fsck(values.digest_bytes)
+            report = here.repository.fsck(values.digest_bytes, recheck)
             if _made_again(here, report):
-                report = here.repository.fsck(values.digest_bytes)
+                report = here.repository.fsck(values.digest_bytes, recheck)
     if json:
         render.print_json(
             {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linea import values
-from linea.errors import LineaError
+from linea.errors import LineaError, StoreError
 from linea.model import Digest, ValueRecord, Verdict, Version
 from linea.replay import divergence, inputs
 from linea.replay.compare import close, farthest
@@ -56,7 +57,12 @@ def verify(
                 verdict = Verdict("different", verdict.when, verdict.digest, ran.seconds, detail)
     except (LineaError, OSError) as error:
         verdict = Verdict("impossible", clock(), detail=str(error))
-    repository.set_verdict(version, verdict)
+    try:
+        repository.set_verdict(version, verdict)
+    except StoreError as error:
+        # What was found out is worth telling where it can't be written down.
+        detail = "\n".join(filter(None, [verdict.detail, f"not noted: {error.message}"]))
+        return replace(verdict, detail=detail)
     return verdict
 
 

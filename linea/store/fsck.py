@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linea.errors import LineaError, NoStoreError
-from linea.model import Version
+from linea.model import ReadPart, ValueRecord, Version
 from linea.store import layout, packing, refs
 from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.objects import (
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Digest = Callable[[bytes], str]
 
+Recheck = Callable[[ValueRecord, ReadPart], Iterable[str]]
+"""Loads a value and says what its manifest tells of it that isn't so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -41,6 +44,8 @@ class Problem:
     """The objects that are missing or have other bytes."""
     pack: str | None = None
     """The index of the pack that is damaged."""
+    commit: ObjectId | None = None
+    """A commit below which something can't be read, and more may be hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,13 @@ class Report:
     problems: tuple[Problem, ...]
 
 
-def check(repository: Repository, backend: Backend, digest: Digest) -> Report:
-    """Read everything, and hold it against ids, manifests and digests (`digest` of bytes)."""
+def check(
+    repository: Repository, backend: Backend, digest: Digest, recheck: Recheck | None = None
+) -> Report:
+    """Read everything, and hold it against ids, manifests and digests (`digest` of bytes).
+
+    With `recheck`, values are loaded too.
+    """
     files = list(_file_problems(backend.path)) if backend.path is not None else []
     versions, problems = 0, list[Problem]()
     dropped, rebuilt = _dropped(repository), repository.rebuilt()
@@ -63,14 +73,16 @@ def check(repository: Repository, backend: Backend, digest: Digest) -> Report:
         while id is not None:
             found = _version(repository, id, name)
             if isinstance(found, str):
-                problems.append(Problem(found, (name,)))
+                problems.append(Problem(found, (name,), commit=ObjectId(id)))
                 break
             versions += 1
             broken = _broken(backend, ObjectId(id), looked, id in dropped or id in rebuilt)
             for each in broken:
                 hit.setdefault(each, []).append(found.revision)
+            if not broken:
+                problems += _manifest_problems(repository, backend, found, digest)
             if not broken and id not in dropped:
-                problems += _value_problems(repository, found, digest)
+                problems += _value_problems(repository, found, digest, recheck)
             id = found.previous
     problems += [
         Problem(f"object {id[:10]} is {_state(backend, id)}", tuple(hits), (id,))
@@ -144,17 +156,64 @@ def _state(backend: Backend, id: ObjectId) -> str:
     return "no tree"
 
 
-def _value_problems(repository: Repository, version: Version, digest: Digest) -> Iterator[Problem]:
-    """Parts of a value that aren't what the manifest says of them."""
+def _manifest_problems(
+    repository: Repository, backend: Backend, version: Version, digest: Digest
+) -> Iterator[Problem]:
+    """What a manifest says that its commit, code, inputs or parents don't."""
+
+    def lie(what: str) -> Problem:
+        return Problem(f"the manifest is wrong: {what}", (version.revision,))
+
+    said = parse_commit(backend.read(ObjectId(version.commit)).data)
+    if said.author != version.author:
+        yield lie(f"{said.author} saved it, not {version.author}")
+    if said.time != int(version.created.timestamp() // 1):
+        yield lie(f"it wasn't made at {version.created.isoformat()}")
+    known = [version.previous, *(parent.commit for parent in version.parents)]
+    if list(said.parents) != [ObjectId(id) for id in dict.fromkeys(known) if id is not None]:
+        yield lie("its commit rests on other versions")
+    for parent in version.parents:
+        with contextlib.suppress(LineaError):  # a parent that can't be read is told of by itself
+            there = repository.by_commit(parent.commit)
+            if (there.name, there.number, there.digest) != (
+                parent.name,
+                parent.number,
+                parent.digest,
+            ):
+                yield lie(f"{parent.commit[:10]} is {there.revision}, with another value or name")
+    lines = repository.code(version).count("\n")
+    if version.lines and len(version.lines) != lines:
+        yield lie(f"it tells where {len(version.lines)} lines come from, and there are {lines}")
+    for file in version.inputs:
+        data = repository.input(version, file)
+        if data is not None and digest(data) != file.digest:
+            yield lie(f"the bytes that are kept of {file.path} aren't its")
+        elif data is not None and len(data) != file.size:
+            yield lie(f"{file.path} had {len(data)} bytes, not {file.size}")
+
+
+def _value_problems(
+    repository: Repository, version: Version, digest: Digest, recheck: Recheck | None
+) -> Iterator[Problem]:
+    """Parts of a value that aren't what the manifest says of them, or a value that isn't."""
     read = repository.read_part(version)
+    whole = True
     for part in version.value.parts:
         try:
             data = bytes(read(part.path))
         except LineaError as error:
             yield Problem(error.message, (version.revision,))
+            whole = False
             continue
         if digest(data) != part.digest:
             yield Problem(f"{part.path} is not what was stored", (version.revision,))
+            whole = False
+        elif len(data) != part.size:
+            what = f"{part.path} has {len(data)} bytes, not {part.size} as the manifest says"
+            yield Problem(what, (version.revision,))
+    if whole and recheck is not None:
+        for what in recheck(version.value, read):
+            yield Problem(what, (version.revision,))
 
 
 def _dropped(repository: Repository) -> frozenset[str]:
@@ -295,9 +354,12 @@ def repair(backend: Backend, report: Report, sources: Iterable[Path]) -> Repaire
     wanted = {id for problem in report.problems for id in problem.objects}
     packs = {Path(problem.pack) for problem in report.problems if problem.pack}
     places = [ObjectFolder(each) for each in (folder, *map(_objects_of, sources))]
-    whole: dict[ObjectId, GitObject] = {
-        id: found for id in wanted if (found := _whole(places, id)) is not None
-    }
+    whole: dict[ObjectId, GitObject] = {}
+    hidden = {problem.commit for problem in report.problems if problem.commit is not None}
+    for id, found in _with_all_below(places, wanted | hidden):
+        if id in wanted or _whole(places[:1], id) is None:
+            wanted.add(id)
+            whole[id] = found
     aside = backend.path / "damaged"
     for index in packs:
         whole.update(_salvaged(places, index))
@@ -327,6 +389,31 @@ def _whole(places: Iterable[ObjectFolder], id: ObjectId) -> GitObject | None:
         with contextlib.suppress(MissingObjectError, CorruptObjectError):
             return place.read(id)
     return None
+
+
+def _with_all_below(
+    places: Sequence[ObjectFolder], ids: Iterable[ObjectId]
+) -> Iterator[tuple[ObjectId, GitObject]]:
+    """These objects and all that they rest on, as far as a place has them.
+
+    What lies below a damaged tree or commit couldn't be looked at by the check.
+    """
+    todo, seen = list(ids), set[ObjectId]()
+    while todo:
+        id = todo.pop()
+        if id in seen:
+            continue
+        seen.add(id)
+        found = _whole(places, id)
+        if found is None:
+            continue
+        yield id, found
+        with contextlib.suppress(ValueError):
+            if found.kind == "tree":
+                todo += [entry.id for entry in parse_tree(found.data).values()]
+            elif found.kind == "commit":
+                said = parse_commit(found.data)
+                todo += [said.tree, *said.parents]
 
 
 def _salvaged(places: Iterable[ObjectFolder], index: Path) -> Mapping[ObjectId, GitObject]:

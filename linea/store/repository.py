@@ -192,9 +192,14 @@ class Repository(Noting):
                     dry_run=dry_run,
                 )
 
-    def fsck(self, digest: Callable[[bytes], str]) -> checking.Report:
-        """Read every byte and say what isn't what was stored; `digest` is that of parts."""
-        return checking.check(self, self._backend, digest)
+    def fsck(
+        self, digest: checking.Digest, recheck: checking.Recheck | None = None
+    ) -> checking.Report:
+        """Read every byte and say what isn't what was stored; `digest` is that of parts.
+
+        With `recheck` every value is loaded and held against what its manifest says.
+        """
+        return checking.check(self, self._backend, digest, recheck)
 
     def repair(self, report: checking.Report, sources: Sequence[Path]) -> checking.Repaired:
         """Get what is damaged from other stores of the same artifacts, and put damage aside."""

@@ -18,6 +18,7 @@ from linea.values.codec import (
 from linea.values.digest import digest_bytes, digest_file
 from linea.values.lazy import is_collected
 from linea.values.parts import settled
+from linea.values.recheck import recheck
 
 __all__ = [
     "columns_of",
@@ -30,5 +31,6 @@ __all__ = [
     "export",
     "identify",
     "is_collected",
+    "recheck",
     "settled",
 ]
