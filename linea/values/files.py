@@ -12,13 +12,15 @@ from typing import Any
 import xxhash
 
 from linea.errors import UnstorableError
-from linea.model import Digest, Encoded, Preview, ValueRecord
+from linea.model import Digest, Encoded, Payload, Preview, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, finish, folder_digest, name, of_value
-from linea.values.parts import Parts
+from linea.values.digest import Of, finish, folder_digest, join, name, of_value
+from linea.values.parts import Parts, byte_stream
 from linea.values.preview import count, text_preview
 
 PICTURE_LIMIT = 1_000_000
+BLOCK = 1 << 20
+"""Bytes of a file that are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +76,31 @@ def encode_path(path: Path) -> Encoded:
         raise UnstorableError(f"there is no file {str(path)!r}")
     if not path.is_file():
         raise UnstorableError(f"{str(path)!r} is neither a file nor a folder")
-    data = _read(path)
+    found = _content(path)
     return codec.build(
         path,
         kind="file",
         codec="file",
-        parts={"content": data},
-        text=f"file {path.name}, {count(len(data), 'byte')}",
+        parts={"content": found.payload},
+        text=f"file {path.name}, {count(found.size, 'byte')}",
         summary={"path": str(path)},
-        digest=xxhash.xxh3_128_digest(data),
+        digest=found.hash,
         details={"name": path.name, "executable": _executable(path)},
-        preview=_file_preview(path.name, data),
+        preview=_file_preview(path, found.size),
     )
 
 
 def _encode_folder(path: Path) -> Encoded:
     tree = walk(path)
-    parts = {f"files/{index}": _read(entry.path) for index, entry in enumerate(tree.files)}
-    hashed = (
-        (entry.name, xxhash.xxh3_128_digest(parts[f"files/{i}"]))
-        for i, entry in enumerate(tree.files)
-    )
+    found = [_content(entry.path) for entry in tree.files]
+    hashed = ((entry.name, each.hash) for entry, each in zip(tree.files, found, strict=True))
     label = path.resolve().name
-    total = sum(map(len, parts.values()))
+    total = sum(each.size for each in found)
     return codec.build(
         path,
         kind="folder",
         codec="folder",
-        parts=parts,
+        parts={f"files/{index}": each.payload for index, each in enumerate(found)},
         text=f"folder {label}, {count(len(tree.files), 'file')}, {count(total, 'byte')}",
         summary={"path": str(path), "files": len(tree.files)},
         digest=bytes.fromhex(folder_digest(hashed).rpartition(":")[2]),
@@ -119,15 +118,54 @@ def _encode_folder(path: Path) -> Encoded:
         },
         preview=text_preview(
             "\n".join(
-                f"{len(parts[f'files/{i}']):>12,}  {e.name}" for i, e in enumerate(tree.files)
+                f"{each.size:>12,}  {entry.name}"
+                for entry, each in zip(tree.files, found, strict=True)
             )
         ),
     )
 
 
-def _read(path: Path) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a file holds."""
+
+    hash: bytes
+    size: int
+    payload: Payload
+
+
+def _content(path: Path) -> _Content:
+    """Read a file once for its hash; its bytes are read again when they are stored."""
+    first, state, size = b"", xxhash.xxh3_128(), 0
+    for block in _blocks(path):
+        first = first or block
+        state.update(block)
+        size += len(block)
+    raw = state.digest()
+    if size == len(first):
+        return _Content(raw, size, first)
+    mark = join("file", raw).hex()
+    return _Content(raw, size, byte_stream(lambda: _same(path, raw), size, print=mark))
+
+
+def _same(path: Path, expected: bytes) -> Iterator[bytes]:
+    """Yield a file's bytes; raise at the end where they aren't those that were hashed."""
+    state = xxhash.xxh3_128()
+    for block in _blocks(path):
+        state.update(block)
+        yield block
+    if state.digest() != expected:
+        raise UnstorableError(
+            f"{str(path)!r} changed while it was being saved",
+            hint="save it when nothing writes to it",
+        )
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
     except OSError as error:
         raise UnstorableError(f"{str(path)!r} can't be read: {error.strerror}") from error
 
@@ -136,11 +174,12 @@ def _executable(path: Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IXUSR)
 
 
-def _file_preview(label: str, data: bytes) -> Preview | None:
-    if data.startswith(b"\x89PNG") and len(data) <= PICTURE_LIMIT:
+def _file_preview(path: Path, size: int) -> Preview | None:
+    data = next(_blocks(path), b"")
+    if data.startswith(b"\x89PNG") and size <= min(PICTURE_LIMIT, len(data)):
         return Preview("image/png", data)
     try:
-        head = data[:8000].decode("utf-8", "strict" if len(data) <= 8000 else "ignore")
+        head = data[:8000].decode("utf-8", "strict" if size <= 8000 else "ignore")
     except UnicodeDecodeError:
         return None
     return text_preview(head) if "\0" not in head else None

@@ -5,23 +5,35 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle as stdlib
+import pickletools
+import struct
 import sys
 import types
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from linea.errors import UnstorableError, UntrustedError
-from linea.model import Encoded, ValueRecord
+from linea.errors import DamagedStoreError, UnstorableError, UntrustedError
+from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, RefusedError, class_name, finish, join, of_value
-from linea.values.parts import Parts
+from linea.values.parts import Parts, byte_stream
 from linea.values.preview import show, text_preview
 
 PROTOCOL = 5
 FIGURE = "matplotlib.figure.Figure"
 
 
-def pickle(value: object) -> bytes:
-    """Return the pickle of a value; functions and classes of the user's own go by content."""
+LARGE = 64 << 10
+"""Bytes of a buffer, such as that of an array, that is kept beside the pickle."""
+ALIGNED = 64
+"""Buffers begin at multiples of so many bytes of their part."""
+
+
+def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
+    """Return the pickle of a value; functions and classes of the user's own go by content.
+
+    Large buffers are put into `buffers`, if given, and not copied.
+    """
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -33,9 +45,19 @@ def pickle(value: object) -> bytes:
                 return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
             return super().reducer_override(obj)
 
+    def beside(buffer: stdlib.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True  # it isn't contiguous
+        if buffers is None or raw.nbytes < LARGE:
+            return True
+        buffers.append(raw)
+        return False
+
     out = io.BytesIO()
     try:
-        Pickler(out, protocol=PROTOCOL).dump(value)
+        Pickler(out, protocol=PROTOCOL, buffer_callback=beside).dump(value)
     except Exception as error:
         raise UnstorableError(
             f"the {class_name(type(value))} can't be pickled: {error}",
@@ -61,14 +83,70 @@ def hash_or_pickle(value: object) -> tuple[bytes, bytes | None]:
         return join("pickle", data), data
 
 
-def unpickle(data: bytes, record: ValueRecord) -> Any:
+def unpickle(data: bytes, record: ValueRecord, buffers: Iterable[Any] = ()) -> Any:
     """Return the value of a pickled part. This runs what the pickle says.
 
     The record must have said that it holds pickles: that is what trust was asked for.
     """
     if not record.pickled:
         raise UntrustedError("the record of this value hides that it holds a pickle")
-    return stdlib.loads(data)
+    return stdlib.loads(data, buffers=buffers)
+
+
+def buffers_part(buffers: list[memoryview]) -> Payload:
+    """Return buffers as one part: one after the other, each from a multiple of 64 on."""
+
+    def blocks() -> Iterator[Any]:
+        for buffer in buffers:
+            yield buffer
+            yield bytes(-buffer.nbytes % ALIGNED)
+
+    size = sum(each.nbytes + -each.nbytes % ALIGNED for each in buffers)
+    return byte_stream(blocks, size, width=8, label="buffers")
+
+
+def read_buffers(pieces: Iterable[Buffer], sizes: list[int]) -> list[bytearray]:
+    """Return the buffers of a part, each in memory of its own."""
+    found = [bytearray(size) for size in sizes]
+    wanted = iter([view for each in found for view in (memoryview(each), -len(each) % ALIGNED)])
+    place: Any = b""
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            while not place:
+                place = next(wanted, None)
+                if place is None:
+                    raise DamagedStoreError("a value has more bytes than its buffers")
+            if isinstance(place, int):
+                taken = min(place, len(piece) - at)
+                place -= taken
+            else:
+                taken = min(len(place), len(piece) - at)
+                place[:taken] = piece[at : at + taken]
+                place = place[taken:]
+            at += taken
+    if place or any(wanted):
+        raise DamagedStoreError("a value has fewer bytes than its buffers")
+    return found
+
+
+def whole_pickle(data: bytes, buffers: Iterable[bytearray]) -> bytes:
+    """Return a pickle with the buffers that are beside it in it; nothing is unpickled."""
+    left = iter(buffers)
+    pieces: list[bytes | bytearray] = []
+    start = 0
+    for opcode, _, position in pickletools.genops(data):
+        if opcode.name not in ("FRAME", "NEXT_BUFFER"):
+            continue
+        assert position is not None
+        pieces.append(data[start:position])
+        if opcode.name == "FRAME":  # frames, which needn't be there, have other lengths now
+            start = position + 9
+        else:
+            buffer = next(left)
+            pieces += [stdlib.BYTEARRAY8 + struct.pack("<Q", len(buffer)), buffer]
+            start = position + 1
+    return b"".join([*pieces, data[start:]])
 
 
 def subclass_digest(value: Any, of: Of) -> bytes:
@@ -118,27 +196,39 @@ class PickleCodec:
 
     def encode(self, value: Any) -> Encoded:
         raw, unstable = hash_or_pickle(value)
+        buffers: list[memoryview] = []
+        parts: dict[str, Payload] = {"value.pkl": unstable or pickle(value, buffers)}
+        details = made_by(value)
+        if buffers:
+            parts["buffers"] = buffers_part(buffers)
+            details["buffers"] = [each.nbytes for each in buffers]
         return codec.build(
             value,
             kind=self.kind,
             codec=self.name,
-            parts={"value.pkl": unstable or pickle(value)},
+            parts=parts,
             text=self.text(value),
             summary=self.summary(value),
             digest=raw,
-            details=made_by(value),
+            details=details,
             pickled=True,
             stable=unstable is None,
             preview=text_preview(show(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:
-        return unpickle(read("value.pkl"), record)
+        return unpickle(read("value.pkl"), record, self._buffers(record, read))
+
+    def _buffers(self, record: ValueRecord, read: Parts) -> list[bytearray]:
+        sizes = record.details.get("buffers")
+        return read_buffers(read.pieces("buffers"), sizes) if sizes else []
 
     def export(
         self, record: ValueRecord, read: Parts, stem: str, format: str | None
     ) -> dict[str, bytes]:
-        return {f"{stem}.pkl": read("value.pkl")}
+        data = read("value.pkl")
+        buffers = self._buffers(record, read)
+        return {f"{stem}.pkl": whole_pickle(data, buffers) if buffers else data}
 
 
 PICKLE = PickleCodec()

@@ -117,6 +117,8 @@ def test_a_lazy_query_is_run() -> None:
 MEMORY = """
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.dataset as ds
 from linea import values
 from linea.model import ArtifactName, Draft
@@ -126,13 +128,21 @@ def kilobytes(key):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
 
 def save(store, value):
-    draft = Draft(ArtifactName("a"), "", "", values.encode(value), "A <a@b>", datetime.now(UTC))
+    made = values.encode_path(value) if isinstance(value, Path) else values.encode(value)
+    draft = Draft(ArtifactName("a"), "", "", made, "A <a@b>", datetime.now(UTC))
     store.commit([draft])
+
+def file(size):
+    path = Path(sys.argv[1] + ".bin")
+    with path.open("wb") as out:
+        for _ in range(0, size, 1_000_000):
+            out.write(rng.bytes(1_000_000))
+    return path
 
 rng = np.random.default_rng(0)
 n = 8_000_000
 with Repository.create(sys.argv[1]) as store:
-    for warm in (np.zeros(50000), pd.DataFrame({"a": ["x"] * 9000}), pa.table({"a": [1.5]}), pa.table({"a": [1.5]}).to_reader()):
+    for warm in (np.zeros(50000), pd.DataFrame({"a": ["x"] * 9000}), pa.table({"a": [1.5]}), pa.table({"a": [1.5]}).to_reader(), SimpleNamespace(a=np.ones(50000)), file(10_000_000)):
         save(store, warm)
     value, size = eval(sys.argv[2])
     open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
@@ -150,6 +160,8 @@ LARGE = {
     "a frame of texts": "pd.DataFrame({'a': pa.array(np.char.add('text ', rng.integers(0, 10**7, n // 3).astype(str))).to_pandas()}), 6 * n",
     "a frame of bools": "pd.DataFrame({'a': rng.random(8 * n) < 0.5}), 8 * n",
     "an Arrow table in chunks": "pa.concat_tables([pa.table({'a': rng.normal(size=n // 9)}) for _ in range(9)]), 8 * n",
+    "an object with arrays": "SimpleNamespace(a=rng.normal(size=n // 2), b=rng.normal(size=n // 2)), 8 * n",
+    "a file": "file(8 * n), 8 * n",
     # Reading it back from its temporary file has a cost of its own, some 10 MB whatever its size.
     "a reader of batches": "pa.RecordBatchReader.from_batches(pa.schema({'a': pa.float64()}), (pa.record_batch({'a': rng.normal(size=50000)}) for _ in range(3 * n // 50000))), 24 * n",
 }  # fmt: skip
