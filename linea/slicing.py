@@ -31,6 +31,17 @@ SPAWNS = re.compile(
 )
 """Code that may need a running event loop, as every cell of a notebook has."""
 
+LAST_SHOWN = frozenset({"_", "__", "___"})
+"""IPython's names for the last values that it displayed."""
+
+CLOSING = "__import__('matplotlib.pyplot').pyplot.close('all')  # as the notebook does after a cell"
+"""What a notebook does with figures between cells."""
+
+CLOSES = re.compile(
+    r"""(\w+|__import__\('matplotlib.pyplot'\)\.pyplot)\.close\((['"]all['"])?\)\s*(;?|#.*)$"""
+)
+"""Statements that close figures, and do as well where there are none."""
+
 INTERRUPT = "KeyboardInterrupt"
 """What a statement raised that somebody stopped by hand."""
 
@@ -63,8 +74,43 @@ def backward(
         kept = _reach_back(steps, wanted, always)
         missing = (_deletions(steps, kept, wanted) | _ways_of_children(steps, kept)) - always
         if not missing:
-            return sorted(kept)
+            return _without_idle_closings(steps, sorted(kept))
         always |= missing
+
+
+def _without_idle_closings(steps: Sequence[Step], kept: list[int]) -> list[int]:
+    """`kept` without what closes figures where there are none."""
+    left: list[int] = []
+    drawn = False
+    for i in kept:
+        effects = steps[i].effects
+        if not CLOSES.match(steps[i].statement.source):
+            drawn = drawn or any(
+                location.startswith(("figure:", "hidden:current figure", "hidden:figures"))
+                for location in effects.binds | effects.mutates
+            )
+        elif not drawn:
+            continue
+        left.append(i)
+    return left
+
+
+def shown_before(steps: Sequence[Step], end: int) -> dict[str, str]:
+    """What `__` and `___` stand for before the step at `end`, by the names of outputs: `_3`.
+
+    Empty where the user has bound them: IPython lets go of them then.
+    """
+    shown: list[str] = []
+    theirs = False
+    for step in steps[:end]:
+        effects = step.effects
+        name = f"_{step.statement.place.cell}"
+        if name in effects.binds:
+            shown.append(name)
+        elif not LAST_SHOWN.isdisjoint(effects.binds):
+            theirs = LAST_SHOWN.isdisjoint(effects.unbinds)
+    pairs = zip(("__", "___"), reversed(shown[-3:-1]), strict=False)
+    return {} if theirs else dict(pairs)
 
 
 def _reach_back(
@@ -146,6 +192,8 @@ def emit(
     needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
     if result is not None and OUTPUT.match(result):
         needed.add(Location(result))
+    ends = _older_outputs(steps, len(steps), last or result or "")
+    needed.update(map(Location, ends.values()))
     lines: list[str] = []
     origins: list[Origin | None] = []
     spawning = any(_spawns(steps[i]) for i in kept)
@@ -180,7 +228,9 @@ def emit(
             text = _assigned(text, shown)
         if looping and (_awaits(text) or (spawning and _calls(text))):
             text, head = _awaited(text)
-        for line in _cells_read(step, inputs or {}):
+        older = _older_outputs(steps, i, step.statement.source)
+        assigned = [f"{name} = {output}" for name, output in older.items()]
+        for line in [*assigned, *_cells_read(step, inputs or {})]:
             lines.append(line)
             origins.append(None)
         if step.error == INTERRUPT:
@@ -199,9 +249,8 @@ def emit(
                 origins.append(None)
     if future and lines:
         lines, origins = _future_first(lines, origins)
-    if last is not None:
-        lines.append(last)
-        origins.append(None)
+    lines += [*(f"{name} = {output}" for name, output in ends.items()), *([last] if last else [])]
+    origins += [None] * (len(lines) - len(origins))
     code = "\n".join(lines) + ("\n" if lines else "")
     return Slice(
         code=code,
@@ -293,6 +342,15 @@ def _first(source: str) -> ast.stmt | None:
         return ast.parse(source).body[0]
     except (SyntaxError, IndexError):
         return None
+
+
+def _older_outputs(steps: Sequence[Step], at: int, source: str) -> dict[str, str]:
+    """The outputs that `__` and `___` stand for, where `source`, run before the step `at`, has them."""
+    if not re.search(r"\b_{2,3}\b", source):
+        return {}
+    names = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)]
+    read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+    return {name: output for name, output in shown_before(steps, at).items() if name in read}
 
 
 def _cells_read(step: Step, inputs: Mapping[int, Typed]) -> list[str]:

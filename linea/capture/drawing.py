@@ -12,6 +12,7 @@ from linea.capture.rules import LOOKS, PLOTTERS, STANDARD
 from linea.capture.running import Running
 from linea.capture.scope import called_name
 from linea.capture.walk import address
+from linea.slicing import CLOSES
 
 CURRENT = "hidden:current figure"
 
@@ -66,6 +67,15 @@ class Figures:
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
         self._made = 0
+        self._left: tuple[int, ...] = ()
+
+    def leave(self) -> None:
+        """A statement has ended."""
+        self._left = open_figures()
+
+    def closed_since(self) -> bool:
+        """Whether all figures that the last statement left have been closed since."""
+        return bool(self._left) and not open_figures()
 
     def location(self, key: int) -> str:
         """The location of the figure at address `key`."""
@@ -93,14 +103,18 @@ class Figures:
         keys = set() if only_looks else touched - set(made)
         if current != running.figure:
             binds.add(CURRENT)
-        if not (creates and current in made):
+        closes = bool(CLOSES.match(running.statement.source))
+        if closes:
+            reads.clear()
+        elif not (creates and current in made):
+            # A figure made by the way is made because there was none.
             reads.add(CURRENT)
         mutates = {self.location(key) for key in keys}
         if made or not set(running.figures) <= set(now):
             mutates.add(HELD)
-        if _names_a_figure(running.node):
+        if not closes and _names_a_figure(running.node):
             reads.add(HELD)
-        return Drawn(reads - binds, binds, mutates, keys)
+        return Drawn(reads - (binds - {CURRENT}), binds, mutates, keys)
 
     def held(self, keys: Iterable[int]) -> set[str]:
         """Locations of those among `keys` that are figures pyplot holds."""

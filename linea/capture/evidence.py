@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from linea.capture import harmless, imports, invisible, randomness
-from linea.capture.drawing import draws, open_figures
+from linea.capture.drawing import CURRENT, draws, open_figures
 from linea.capture.files import Touched
 from linea.capture.filing import FileRead, lists_folders
 from linea.capture.hidden import BUILTINS, Facts
@@ -246,6 +246,7 @@ class Evidence:
         if self.draws:
             drawn = self.tools.figures.drawn(self.running)
             self.reads |= drawn.reads
+            self.running.reads |= drawn.reads & {CURRENT}
             self.binds |= drawn.binds
             self.mutates |= drawn.mutates
             look.changed |= drawn.keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from typing import Any
 
 from linea.capture import blocks, magics
 from linea.capture import source as text
-from linea.capture.session import Session
+from linea.capture.rules import NOISE
+from linea.capture.session import UNTOLD, Session
 from linea.slicing import Typed
 from linea.trace import Place, Statement
 
@@ -291,17 +293,70 @@ def earlier_cells(shell: Any) -> list[tuple[int, str]]:
 
 def take_earlier(session: Session, shell: Any, name: str) -> int:
     """Put the statements of earlier cells into the record, effects assumed; give their number."""
-    taken = 0
+    cells = []
     for count, raw in earlier_cells(shell):
         try:
             source = shell.transform_cell(raw)
-            found = text.statements(source)
+            cells.append((count, raw, source, text.statements(source)))
         except SyntaxError:
             continue
-        for node, code, first, last in found:
+    _take_untold(session, shell, name, [node for *_, found in cells for node, *_ in found])
+    for count, raw, source, found in cells:
+        session.inputs[count] = Typed(raw.rstrip("\n"), source.rstrip("\n"))
+        failed = _failure(shell, count, [node for node, *_ in found])
+        shown = f"_{count}" in shell.user_ns
+        for number, (node, code, first, last) in enumerate(found):
+            if failed is not None and number > failed[0]:
+                break
             if not magics.is_idle(code):
                 session.assume(
-                    node, Statement(magics.portable(code), Place(name, first, last, count))
+                    node,
+                    Statement(magics.portable(code), Place(name, first, last, count)),
+                    shows=("_", f"_{count}") if shown and number == len(found) - 1 else (),
+                    error=failed[1] if failed is not None and number == failed[0] else None,
                 )
-                taken += 1
-    return taken
+    return len(session.steps)
+
+
+def _take_untold(session: Session, shell: Any, name: str, nodes: list[ast.stmt]) -> None:
+    """Put variables into the record that no cell of the history may have made.
+
+    A number or a text is written out; the name of anything else stands alone, so that a slice
+    with it says at once what it misses.
+    """
+    told = {word for node in nodes for word in text.identifiers([ast.unparse(node)])}
+    place = Place(name, 1, 1)
+    for variable, value in list(shell.user_ns.items()):
+        hidden = variable in NOISE or variable.startswith("_") or variable in shell.user_ns_hidden
+        if hidden or variable in told or not variable.isidentifier():
+            continue
+        why = UNTOLD.format(variable)
+        plain = type(value) in (int, float, bool, str, type(None)) and len(repr(value)) < 1000
+        code = f"{variable} = {value!r}" if plain else variable
+        session.came_with(variable, Statement(f"{code}  # {why}", place))
+
+
+def _failure(shell: Any, count: int, nodes: list[ast.stmt]) -> tuple[int, str] | None:
+    """The statement of an earlier cell at which it stopped, and what it raised; None if it ran on.
+
+    IPython keeps errors from version 9 on; before, a variable that isn't there tells.
+    """
+    kept = getattr(shell.history_manager, "exceptions", {}).get(count)
+    if kept is not None:
+        trace = _COLOURS.sub("", "\n".join(kept.get("traceback") or ()))
+        line = re.search(rf"In\s*\[{count}\],? line (\d+)", trace)
+        at = int(line[1]) if line is not None else nodes[0].lineno
+        before = [n for n, node in enumerate(nodes) if node.lineno <= at]
+        return (before[-1] if before else 0), str(kept.get("ename"))
+    if hasattr(shell.history_manager, "exceptions"):
+        return None
+    later = "\n".join(raw for number, raw in earlier_cells(shell) if number >= count)
+    if re.search(r"\bdel\b|%reset|%xdel|\bdelattr\b", later):
+        return None
+    for number, node in enumerate(nodes):
+        if any(name not in shell.user_ns for name in text.uses(node).stores):
+            return number, "Exception"
+    return None
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")

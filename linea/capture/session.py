@@ -7,13 +7,14 @@ import gc
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from linea.capture.drawing import open_figures
+from linea import slicing
+from linea.capture.drawing import CURRENT, HELD, open_figures
 from linea.capture.evidence import (
     Evidence,
     Observation,
@@ -30,7 +31,7 @@ from linea.capture.rules import NOISE
 from linea.capture.running import Running
 from linea.capture.source import NO_USES, Uses, uses
 from linea.capture.walk import address, is_a
-from linea.slicing import BlockFacts, Typed
+from linea.slicing import LAST_SHOWN, BlockFacts, Typed
 from linea.trace import Effects, Location, Place, Statement, Step
 
 Report = Callable[[str, Exception], None]
@@ -41,6 +42,7 @@ BEFORE = "hidden:before linea was loaded"
 
 UNOBSERVED = "linea could not observe this statement"
 UNWATCHED = "some statements ran before linea was loaded"
+UNTOLD = "{} was made before linea was loaded, by code that isn't in IPython's history"
 PAUSED = "some statements ran while linea was paused"
 
 FIRST_LOOK = 0.05
@@ -135,6 +137,8 @@ class Session:
         began = time.thread_time()
         with uncollected():
             try:
+                if self.tools.figures.closed_since():
+                    self._close_figures(statement.place)
                 self.open = begin(self.tools, node, statement)
                 self._note_kind(node, self.open.uses)
                 self.files.start()
@@ -143,6 +147,12 @@ class Session:
                 self.open = Running(node, statement, NO_USES, blind=True)
         self.open.overhead = time.thread_time() - began
         self.open.started = time.perf_counter()
+
+    def _close_figures(self, place: Place) -> None:
+        """A notebook has closed its figures between two cells."""
+        self.tools.figures.leave()
+        effects = Effects(binds=locations([CURRENT]), mutates=locations([HELD]))
+        self.steps.append(Step(len(self.steps), Statement(slicing.CLOSING, place), effects))
 
     def _note_kind(self, node: ast.stmt, found: Uses) -> None:
         if isinstance(node, _BLOCKS):
@@ -178,6 +188,7 @@ class Session:
             except Exception as fault:
                 self.fault("after a statement", fault)
                 observation = Observation(self._everything(running), (UNOBSERVED,))
+            self.tools.figures.leave()
         self._append(running, observation, seconds, error)
         self.budget.own_seconds += time.thread_time() - began + running.overhead
 
@@ -216,8 +227,9 @@ class Session:
     ) -> None:
         """Put the step into the record, with what goes beside it."""
         index = len(self.steps)
+        effects = self._outputs(seen.effects, running.statement.place.cell)
         name = type(error).__name__ if error is not None else None
-        self.steps.append(Step(index, running.statement, seen.effects, seconds, name, seen.assumed))
+        self.steps.append(Step(index, running.statement, effects, seconds, name, seen.assumed))
         if running.artifacts:
             self.artifacts[index] = running.artifacts
         if seen.inputs:
@@ -228,6 +240,19 @@ class Session:
             self.packages[index] = seen.packages
         if seen.network:
             self.network.add(index)
+
+    def _outputs(self, effects: Effects, cell: int | None) -> Effects:
+        """`effects` in terms of IPython's numbered outputs, where `__` and `___` stand for some."""
+        older = LAST_SHOWN - {"_"}
+        if Location(f"_{cell}") in effects.binds:
+            effects = replace(effects, binds=effects.binds - older, mutates=effects.mutates - older)
+        if not older.isdisjoint(effects.reads):
+            effects = replace(effects, reads=self._outputs_of(effects.reads))
+        return effects
+
+    def _outputs_of(self, names: Iterable[Location]) -> frozenset[Location]:
+        stands = slicing.shown_before(self.steps, len(self.steps))
+        return frozenset(Location(stands.get(n, n)) for n in names)
 
     def only_saves(self, argument: ast.expr) -> None:
         """The running statement does nothing but hand the value of `argument` to linea."""
@@ -253,21 +278,39 @@ class Session:
 
     # --------------------------------------------------------------------- ran unwatched
 
-    def assume(self, node: ast.stmt, statement: Statement) -> None:
-        """`statement` ran before the session was watched: take it to have done all it could."""
+    def assume(
+        self,
+        node: ast.stmt,
+        statement: Statement,
+        *,
+        shows: Sequence[str] = (),
+        error: str | None = None,
+    ) -> None:
+        """`statement` ran before the session was watched: take it to have done all it could.
+
+        `shows` are IPython's names for what it displayed, `error` is what it raised.
+        """
         found = uses(node)
         plain = found.inert or isinstance(node, _DEFINITIONS)
         changes_nothing = plain and not getattr(node, "decorator_list", None)
         reads = found.loads if plain else found.loads | {BEFORE}
-        binds = found.stores | {f"module:{m}" for m in found.modules}
+        binds = {*found.stores, *(f"module:{m}" for m in found.modules)}
         mutates: set[str] = set()
         if not changes_nothing:
             mutates |= found.loads | found.deferred | found.maybe | {BEFORE}
         if "star" in found.effects:
             mutates |= {n for n in self.namespace if n not in NOISE}
+        if error is not None:
+            mutates, binds = mutates | binds, set()
+        binds |= set(shows)
         effects = Effects(locations(reads), locations(binds), locations(mutates - binds))
         why = () if plain else (UNWATCHED,)
-        self.steps.append(Step(len(self.steps), statement, effects, 0.0, None, why))
+        self.steps.append(Step(len(self.steps), statement, effects, 0.0, error, why))
+
+    def came_with(self, name: str, statement: Statement) -> None:
+        """`name` was there before the session was watched, and nothing tells what bound it."""
+        effects = Effects(binds=locations([name]))
+        self.steps.append(Step(len(self.steps), statement, effects, assumed=(UNTOLD.format(name),)))
 
     def reloaded(self, module: str, statement: Statement) -> None:
         """A module of the user's was loaded anew between two statements, as `statement` would."""
@@ -316,7 +359,8 @@ class Session:
             held = set(open_figures())
             keys = {key for r in below for key in r.opaque & held}
             found |= {self.tools.figures.location(key) for key in keys}
-        return set(locations(found))
+        wanted = locations(found)
+        return set(wanted if LAST_SHOWN.isdisjoint(wanted) else self._outputs_of(wanted))
 
     def wanted_by(self, expression: ast.expr) -> set[Location]:
         """Everything that the value of an expression rests on, were it evaluated now.

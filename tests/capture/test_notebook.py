@@ -154,6 +154,38 @@ def test_loading_late_keeps_what_ran_before(tmp_path: Path) -> None:
     assert code == "a = [1]\na.append(2)\nb = a + [3]\n"
 
 
+def test_loading_late_takes_errors_outputs_and_unknown_variables_as_they_are(
+    tmp_path: Path,
+) -> None:
+    """Cells that failed are tolerated, displayed values are found, what nobody typed is said."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("xs = [1]\nxs.append(2)\nbad = 1 / 0\nxs.append(3)")
+        kernel.run("xs")
+        kernel.client.kc.execute("quiet = 7; model = [1]", store_history=False)
+        kernel.run("%load_ext linea\nimport linea")
+        kernel.run("y = [_[1], quiet]")
+        kernel.run("z = len(model)")
+        kernel.run("linea.save(y, 'y')")
+        code = kernel.text("print(linea.get('y').get_code())")
+        assert "xs.append(3)" not in code and "quiet = 7" in code, code
+        told = "model was made before linea was loaded, by code that isn't in IPython's history"
+        assert told in kernel.text("%linea slice z")
+    assert_verified(tmp_path, "y")
+
+
+def test_values_displayed_before_the_last_are_found(tmp_path: Path) -> None:
+    """`__` and `___` stand for the outputs they were, whatever came after, also when shown twice."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea")
+        for cell in ("[10]", "[20]", "[30]", "_", "__.append(___[0])", "v = [__, ___, _]"):
+            kernel.run(cell)
+        kernel.run("linea.save(v, 'v');")
+        kernel.run("linea.save(__, 'w')")
+        kernel.run("for _, __ in [(1, 2)]: pass")
+        kernel.run("u = __\nlinea.save(u, 'u')")
+    assert_verified(tmp_path, "v", "w", "u")
+
+
 def test_the_linea_magic_tells_what_is_watched_and_slices_without_saving(tmp_path: Path) -> None:
     """`%linea slice x` and `%linea status` answer from the record."""
     with Kernel(tmp_path) as kernel:
@@ -324,3 +356,17 @@ def test_a_failure_while_reading_a_cell_is_unseen(tmp_path: Path) -> None:
         assert kernel.text("x.append(3)\nx") == "[1, 2, 3]\n"
         assert kernel.text("1/0") == "ZeroDivisionError: division by zero\n"
         assert "capture failed" in kernel.text("%linea status")
+
+
+def test_figures_are_closed_between_cells_in_slices_too(tmp_path: Path) -> None:
+    """The inline backend closes figures after each cell, so the next plot draws in a new one."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\n%matplotlib inline\nimport linea, matplotlib.pyplot as plt")
+        kernel.run("f, a = plt.subplots()\na.plot([1, 2])")
+        kernel.run("plt.plot([3, 4, 5])\ng = plt.gcf()")
+        kernel.run("both = [len(f.axes[0].lines), len(g.axes[0].lines)]")
+        kernel.run("linea.save(both, 'both')")
+        kernel.run("linea.save(f, 'f')")
+        alone = kernel.text("print(linea.slice(g), end='')")
+    assert alone == "import matplotlib.pyplot as plt\nplt.plot([3, 4, 5])\ng = plt.gcf()\n"
+    assert_verified(tmp_path, "both", "f")
