@@ -166,12 +166,16 @@ def _rc(module: Any) -> object:
     return _Same(dict.values(module.rcParams))
 
 
+_OF_THE_SHELL = frozenset({"_", "__IPYTHON__", "display", "exit", "get_ipython", "quit"})
+"""Builtins that interactive interpreters set and take away as they please."""
+
+
 def _builtins(module: Any) -> object:
-    # `_` is what an interactive interpreter shows last; kernels put `input` there for each cell.
     return {
         n: address(v)
         for n, v in vars(module).items()
-        if n != "_" and not (n == "input" and isinstance(v, types.MethodType))
+        # Kernels put another `input` there for each cell.
+        if n not in _OF_THE_SHELL and not (n == "input" and isinstance(v, types.MethodType))
     }
 
 
