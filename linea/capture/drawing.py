@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from linea.capture.objects import Reach
 from linea.capture.rules import LOOKS, PLOTTERS, STANDARD
@@ -51,6 +52,42 @@ def draws(running: Running, below: Iterable[Reach]) -> bool:
     return bool(running.mentions & PLOTTERS) and bool(packages - STANDARD)
 
 
+_PASSING = frozenset(
+    {"_stale", "stale_callback", "canvas", "_cachedRenderer", "_viewLim", "_original_dpi"}
+)
+"""Attributes of artists that drawing them changes, or looking at them."""
+
+_ATOMS = frozenset({int, float, str, bool, type(None)})
+
+
+def _figure_print(figure: Any) -> object:
+    """What a figure holds, its axes with their titles, labels, limits and artists: not inside these."""
+    parts: list[object] = [_artist_print(figure)]
+    for axes in figure.axes:
+        parts.append(_artist_print(axes))
+        inner = vars(axes)
+        labels = [inner.get(key) for key in ("title", "_left_title", "_right_title")]
+        for axis in (axes.xaxis, axes.yaxis):
+            parts += [_artist_print(axis), _artist_print(axis.major), _artist_print(axis.minor)]
+            labels.append(axis.label)
+        parts.append([_artist_print(label) for label in labels if label is not None])
+        if not all(axis._autoscale_on for axis in (axes.xaxis, axes.yaxis)):
+            parts.append(inner["_viewLim"]._points.tobytes())
+    return parts
+
+
+def _artist_print(artist: Any) -> object:
+    found: list[object] = []
+    for key, value in vars(artist).items():
+        if key in _PASSING:
+            continue
+        kind = type(value)
+        found.append(value if kind in _ATOMS else address(value))
+        if kind is list:
+            found += map(address, value)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """What a drawing statement did; `keys` are the figures it drew in."""
@@ -68,6 +105,7 @@ class Figures:
         self._numbers: dict[int, int] = {}
         self._made = 0
         self._left: tuple[int, ...] = ()
+        self._prints: dict[int, object] = {}
 
     def leave(self) -> None:
         """A statement has ended."""
@@ -76,6 +114,24 @@ class Figures:
     def closed_since(self) -> bool:
         """Whether all figures that the last statement left have been closed since."""
         return bool(self._left) and not open_figures()
+
+    def changed(self) -> set[int]:
+        """The key of the current figure, if it looks otherwise than when last asked.
+
+        A library can draw in it without being given it, and without a name that says so.
+        """
+        helpers = sys.modules.get("matplotlib._pylab_helpers")
+        if helpers is None:
+            return set()
+        try:
+            figure = next(reversed(helpers.Gcf.figs.values())).canvas.figure
+            seen = _figure_print(figure)
+        except Exception:  # none is open, or it isn't made as figures are
+            return set()
+        key = address(figure)
+        before = self._prints.get(key, seen)
+        self._prints = {key: seen}
+        return {key} if before != seen else set()
 
     def location(self, key: int) -> str:
         """The location of the figure at address `key`."""

@@ -89,7 +89,9 @@ def read_so_far(tools: Instruments, running: Running, touched: Touched) -> set[s
         imports=bool(touched.modules), pyplot=drawing,
     )  # fmt: skip
     found = set(reads)
-    found |= _prefixed("module", imports.submodules_read(scope.namespace, reads, mentions))
+    found |= _prefixed(
+        "module", imports.submodules_read(scope.namespace, reads, mentions, tools.modules_written)
+    )
     found |= _prefixed("hidden", tools.hidden.reads(facts) | tools.hidden.differing())
     found |= _prefixed("package", packages | tools.everywhere)
     if drawing:
@@ -243,6 +245,8 @@ class Evidence:
     def _draw(self, look: Look) -> None:
         reach = self.tools.graph.reach
         self.draws = draws(self.running, (reach.get(n, NOTHING) for n in self.reads))
+        if self.uses.calls and self.tools.figures.changed() - look.changed:
+            self.draws = True
         if self.draws:
             drawn = self.tools.figures.drawn(self.running)
             self.reads |= drawn.reads
@@ -273,7 +277,9 @@ class Evidence:
             self.packages = tools.scope.packages(self.reads | self.bound)
             self.packages |= {m.partition(".")[0] for m in self.uses.modules} - {"__future__", ""}
         self.mentions = self.running.mentions | tools.scope.mentions(self.reads)
-        read = imports.submodules_read(tools.scope.namespace, self.reads, self.mentions)
+        read = imports.submodules_read(
+            tools.scope.namespace, self.reads, self.mentions, tools.modules_written
+        )
         self.fresh = tools.modules.loaded_since(self.running.modules)
         self.reads |= _prefixed("module", read)
         self.binds |= _prefixed("module", (m for m in self.uses.modules if m in sys.modules))
@@ -331,10 +337,15 @@ class Evidence:
     def _sense_state(self) -> None:
         """Find the hidden state that the statement read and wrote."""
         tools = self.tools
-        more = not self.importing or any(map(tools.modules.own, self.fresh))
+        more = not self.importing or any(map(tools.modules.runs_own, self.fresh))
         # Of a library loaded by the way, the state is its own, unless something in sight sets it.
         setting = more and any(SETTER.match(word) for word in self.mentions)
-        changed = tools.hidden.observe(new_random=more, new_options=setting)
+        changed = tools.hidden.observe(
+            new_random=more,
+            new_options=setting,
+            importing=not more,
+            since=self.running.modules,
+        )
         changed |= randomness.unseen(self.packages, self.mentions)
         self.reads |= _prefixed("hidden", tools.hidden.reads(self._facts()))
         if BUILTINS in changed:
@@ -370,7 +381,7 @@ class Evidence:
             if self.mentions & SEEDS:
                 self.tools.seeded.add(key)
                 self.binds.add(location)
-            elif not self.importing and not self.fresh:
+            elif not self.importing and (not self.fresh or key != "random"):
                 self.mutates.add(location)
         elif replaced:
             self.binds.add(location)

@@ -7,11 +7,12 @@ Random generators, the environment, the working folder, options of libraries: ea
 
 from __future__ import annotations
 
+import copyreg
 import marshal
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import is_
 from typing import Any
@@ -200,6 +201,33 @@ def _runs_magics(facts: Facts) -> bool:
     return "get_ipython" in facts.mentions and not facts.mentions & {"system", "getoutput"}
 
 
+def _pairs(table: dict[Any, Any]) -> frozenset[tuple[int, int]]:
+    return frozenset((address(kind), address(way)) for kind, way in list(table.items()))
+
+
+def _own_ways(before: object, now: object, loaded: Iterable[str]) -> bool:
+    """Whether ways to pickle were only added, by modules as they were `loaded`, for own classes.
+
+    Nobody can have an object of such a class unless the module is loaded, which adds the way again.
+    """
+    assert isinstance(before, frozenset)
+    assert isinstance(now, frozenset)
+    modules = set(loaded)
+    added = now - before
+    ways = [
+        (k, w) for k, w in list(copyreg.dispatch_table.items()) if (address(k), address(w)) in added
+    ]
+    return before <= now and all(
+        getattr(way, "__module__", None) in modules and _belongs(kind, way) for kind, way in ways
+    )
+
+
+def _belongs(kind: Any, way: Any) -> bool:
+    """Whether a class is of the library that says how to pickle it, or of none that has a name."""
+    package = str(kind.__module__).partition(".")[0]
+    return package not in sys.modules or package == way.__module__.partition(".")[0]
+
+
 STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("random", "random", _random, _mentions("getstate", "_inst")),
     ("numpy.random", "numpy.random.mtrand", _NumpyRandom(),
@@ -224,9 +252,24 @@ STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("matplotlib.rc", "matplotlib", _rc, _drawing),
     ("sklearn.config", "sklearn", lambda m: str(m.get_config()), _library),
     ("ipython", "IPython.core.interactiveshell", _magics, _runs_magics),
-    ("copyreg", "copyreg", lambda m: len(m.dispatch_table), _runs),
+    ("copyreg", "copyreg", lambda m: _pairs(m.dispatch_table), _runs),
     (BUILTINS, "builtins", _builtins, _runs),
 )  # fmt: skip
+
+_FOR_THREADS = (
+    "env:KMP_",
+    "env:_RJEM_MALLOC_CONF",
+    "env:OMP_WAIT_POLICY",
+    "env:TOKENIZERS_PARALLELISM",
+)
+"""What libraries set as they load for runtimes of threads and memory: no value rests on it."""
+
+_ENVIRONMENT = frozenset({
+    "environ", "environb", "getenv", "getenvb", "expandvars", "run", "Popen", "call", "check_call",
+    "check_output", "getoutput", "getstatusoutput", "system", "popen", "Process", "spawn", "Pool",
+    "ProcessPoolExecutor", "run_line_magic", "run_cell_magic", "Parallel",
+})  # fmt: skip
+"""Calls that give the environment, or pass it on to another process."""
 
 _READERS: dict[str, Reader] = {key: reader for key, _, _, reader in STATES}
 
@@ -240,14 +283,23 @@ class Hidden:
         self._written: set[str] = set()
         self.builtins: frozenset[str] = frozenset()
         """Built-in names that were put, replaced or removed when that last happened."""
+        self._asked_for: set[str] = set()
+        """Those of `_written` that only who asks for them by name can tell."""
         self.observe()
 
-    def observe(self, *, new_random: bool = False, new_options: bool = False) -> set[str]:
+    def observe(
+        self,
+        *,
+        new_random: bool = False,
+        new_options: bool = False,
+        importing: bool = False,
+        since: int | None = None,
+    ) -> set[str]:
         """Look at all of it; give the keys that changed since the last look.
 
         State of a library that was loaded since is what importing makes of it, unless more than
         an import ran: then random generators (`new_random`) or all of it (`new_options`) count as
-        changed.
+        changed. `importing`: nothing but an import ran; `since`: how many modules there were.
         """
         changed = set()
         prints = self._prints
@@ -264,21 +316,26 @@ class Hidden:
                 prints[key] = now
                 if new_options or (new_random and key.endswith("random")):
                     changed.add(key)
-            elif prints[key] != now:
+            elif (before := prints[key]) != now:
                 if key == BUILTINS:
-                    self.builtins = _names_that_differ(prints[key], now)
+                    self.builtins = _names_that_differ(before, now)
                 prints[key] = now
-                changed.add(key)
+                if key != "copyreg" or not _own_ways(
+                    before, now, list(modules)[since:] if since else ()
+                ):
+                    changed.add(key)
         environ = dict(getattr(os.environ, "_data", os.environ))
         if environ != self._environ:
-            before = self._environ
-            if before:
-                for name in before.keys() | environ.keys():
-                    if before.get(name) != environ.get(name):
+            old = self._environ
+            if old:
+                for name in old.keys() | environ.keys():
+                    if old.get(name) != environ.get(name):
                         changed.add(
                             "env:" + (os.fsdecode(name) if isinstance(name, bytes) else str(name))
                         )
             self._environ = environ
+        asked_for = {k for k in changed if importing and k.startswith(_FOR_THREADS)}
+        self._asked_for = (self._asked_for | (asked_for - self._written)) - (changed - asked_for)
         self._written |= changed
         return changed
 
@@ -300,7 +357,10 @@ class Hidden:
         """Which of the states that were ever written a statement may read."""
         found = set()
         for key in self._written:
-            if key.startswith("env:"):
+            if key in self._asked_for:
+                if facts.mentions & _ENVIRONMENT:
+                    found.add(key)
+            elif key.startswith("env:"):
                 if facts.runs and (facts.packages or facts.imports):
                     found.add(key)
             elif _READERS[key](facts):

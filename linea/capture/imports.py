@@ -39,6 +39,10 @@ class UserModules:
         self._known[name] = own = self._is_own(name, getattr(module, "__file__", None))
         return own
 
+    def runs_own(self, name: str) -> bool:
+        """Whether loading `name` ran code of the user's: modules made by hand have no code."""
+        return getattr(sys.modules.get(name), "__file__", None) is not None and self.own(name)
+
     def _is_own(self, name: str, file: object) -> bool:
         return (
             isinstance(file, str)
@@ -68,18 +72,24 @@ def _library_folders() -> tuple[str, ...]:
 
 
 def submodules_read(
-    namespace: dict[str, Any], names: Iterable[str], mentions: set[str]
+    namespace: dict[str, Any], names: Iterable[str], mentions: set[str], written: set[str]
 ) -> set[str]:
-    """Dotted names of modules that are reached as attributes of packages among `names`."""
+    """Dotted names of modules that are reached as attributes of packages among `names`.
+
+    Without those that a package loads itself when asked for them, unless they were `written` to.
+    """
     found: set[str] = set()
+    served: set[str] = set()
     for name in names:
         value = namespace.get(name)
         if is_a(value, types.ModuleType):
-            _descend(value, mentions, found, 0)
-    return found
+            _descend(value, mentions, found, served, 0)
+    return found - (served - written)
 
 
-def _descend(module: types.ModuleType, mentions: set[str], found: set[str], depth: int) -> None:
+def _descend(
+    module: types.ModuleType, mentions: set[str], found: set[str], served: set[str], depth: int
+) -> None:
     inner = vars(module)
     for attribute in mentions:
         part = inner.get(attribute)
@@ -87,7 +97,16 @@ def _descend(module: types.ModuleType, mentions: set[str], found: set[str], dept
             continue
         if depth < DEPTH and part.__name__.startswith(module.__name__ + "."):
             found.add(part.__name__)
-            _descend(part, mentions, found, depth + 1)
+            if serves(module, attribute):
+                served.add(part.__name__)
+            _descend(part, mentions, found, served, depth + 1)
+
+
+def serves(package: types.ModuleType, name: str) -> bool:
+    """Whether a package says that it has `name`, and makes what it has when it is asked for it."""
+    inner = vars(package)
+    public = inner.get("__all__")
+    return "__getattr__" in inner and is_a(public, (list, tuple)) and name in list(public)
 
 
 IMPORTING = frozenset({"import_module", "__import__", "reload"})

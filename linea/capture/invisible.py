@@ -18,8 +18,8 @@ from linea.capture.rules import (
     STANDARD,
 )
 from linea.capture.running import Running
-from linea.capture.scope import Scope
-from linea.capture.source import Uses
+from linea.capture.scope import Scope, called_name, is_quiet_type
+from linea.capture.source import Uses, chain_of
 from linea.capture.walk import address, is_a
 
 _PATCHING = frozenset({"setattr", "delattr", "reload"})
@@ -92,7 +92,13 @@ _QUERY = re.compile(
 
 def code_given(uses: Uses, scope: Scope) -> set[str]:
     """Names of the user's own code that a statement passes on: whoever got it may run it later."""
-    methods = {chain[0] for chain in uses.chains if len(chain) > 1 and chain[-1] not in uses.calls}
+    methods = {
+        chain[0]
+        for chain in uses.chains
+        if len(chain) > 1
+        and chain[-1] not in uses.calls
+        and not is_quiet_type(type(scope.namespace.get(chain[0])))
+    }
     given = {n for n in uses.loads if n in methods or _is_code(n, scope)}
     late = {n for n in uses.deferred if n in scope.namespace or not hasattr(builtins, n)}
     return {n for n in given | late if not is_a(scope.namespace.get(n), types.ModuleType)}
@@ -112,7 +118,7 @@ def packages_given_code(mutated: set[str], scope: Scope) -> set[str]:
     Such objects can often be had by name anywhere: `logging.getLogger("app")`.
     """
     kinds = (type(scope.namespace.get(name)) for name in mutated)
-    return {_top(k.__module__) for k in kinds if k.__module__ != "builtins"} & STANDARD
+    return ({_top(k.__module__) for k in kinds} & STANDARD) - {"builtins", "collections"}
 
 
 def _packages_assigned(uses: Uses, scope: Scope) -> set[str]:
@@ -132,13 +138,33 @@ class _Calls:
     """The calls of one statement, and what they may have done inside their packages."""
 
     def __init__(self, running: Running, scope: Scope, *, visible: bool, state: bool) -> None:
+        self.node = running.node
         self.uses = running.uses
         self.scope = scope
         self.gave_value = running.gave_value
         self.discarded = isinstance(running.node, ast.Expr) and not visible
+        self.let_go = _let_go(running.node) if self.discarded else frozenset()
+        """Attribute chains of calls whose own value is thrown away: not those inside `print(..)`."""
         self.gives_code = bool(code_given(running.uses, scope)) if self.discarded else False
         # A setting whose change was seen needs no guess.
-        self.setters = set() if state else {c for c in self.uses.calls if SETTER.match(c)}
+        self.setters = set() if state else {c for c in self.uses.calls if self._is_setter(c)}
+
+    def _is_setter(self, name: str) -> bool:
+        """Whether a call's name says that it sets something: `load_` and `add_` may give a value."""
+        if name.startswith("load_") or (name.startswith("add_") and self._gives_table(name)):
+            return not self.gave_value and any(chain[-1] == name for chain in self.let_go)
+        return bool(SETTER.match(name))
+
+    def _gives_table(self, name: str) -> bool:
+        """Whether what `name` gives is used in an expression, or bound and a table or an array."""
+        match self.node:
+            case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call) if (
+                called_name(call) == name
+            ):
+                return is_quiet_type(type(self.scope.namespace.get(target)))
+            case ast.Assign(value=ast.Call()) | ast.Expr(value=ast.Call()):
+                return True
+        return False
 
     def packages(self, mutated: bool) -> set[str]:
         """Packages that the calls may have changed."""
@@ -150,8 +176,7 @@ class _Calls:
     def _by_chains(self, mutated: bool) -> set[str]:
         """Packages of modules and objects that methods were called of."""
         found: set[str] = set()
-        ends = {chain[-1] for chain in self.uses.chains} | self.uses.loads
-        floating = self.setters - ends  # `module.get("x").set(1)`
+        setting = _chains_to_calls(self.node, self.setters)  # `module.get("x").set(1)`
         for chain in self.uses.chains:
             if chain[-1] not in self.uses.calls and not self.setters:
                 continue
@@ -159,15 +184,16 @@ class _Calls:
             if is_a(value, types.ModuleType):
                 keeps = self.gives_code and _top(value.__name__) in STANDARD
                 if (
-                    floating
+                    chain in setting
                     or chain[-1] in self.setters
                     or keeps
-                    or (self.discarded and self._may_set(chain))
+                    or (chain in self.let_go and self._may_set(chain))
                 ):
                     found.add(_top(value.__name__))
             elif chain[-1] in self.setters and value is not None and not mutated:
                 kind = value if is_a(value, type) else type(value)
-                if self.discarded and not is_a(value, types.FunctionType):
+                harmless = is_a(value, types.FunctionType) or is_quiet_type(kind)
+                if chain in self.let_go and not harmless:
                     found.add(_top(kind.__module__))
         return found
 
@@ -200,6 +226,48 @@ class _Calls:
         if chain[-1] in SILENT_CALLS or chain[-1].startswith(_ASKING):
             return False
         return not self.gave_value
+
+
+def _let_go(node: ast.stmt) -> frozenset[tuple[str, ...]]:
+    """Chains that lead to the calls of an expression statement whose values nobody gets."""
+    found: set[tuple[str, ...]] = set()
+    todo: list[ast.AST] = [node.value] if isinstance(node, ast.Expr) else []
+    while todo:
+        match todo.pop():
+            case ast.Call(func=function):
+                found |= _chains_to(function)
+            case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.BoolOp(values=parts):
+                todo += parts
+            case ast.ListComp(elt=part) | ast.SetComp(elt=part) | ast.GeneratorExp(elt=part):
+                todo.append(part)
+            case ast.IfExp(body=one, orelse=other):
+                todo += [one, other]
+            case ast.Await(value=part) | ast.Starred(value=part) | ast.NamedExpr(value=part):
+                todo.append(part)
+    return frozenset(found)
+
+
+def _chains_to_calls(node: ast.stmt, names: set[str]) -> set[tuple[str, ...]]:
+    """Chains on the way to the calls of `names` in a statement."""
+    calls = (n for n in ast.walk(node) if isinstance(n, ast.Call)) if names else ()
+    return set().union(*(_chains_to(c.func) for c in calls if called_name(c) in names))
+
+
+def _chains_to(function: ast.expr) -> set[tuple[str, ...]]:
+    """All attribute chains on the way to what is called: `a.b` and `a` of `a.b(1).c`."""
+    found: set[tuple[str, ...]] = set()
+    node = function
+    while True:
+        match node:
+            case ast.Name() | ast.Attribute(value=ast.Name() | ast.Attribute()):
+                found.add(chain_of(node))
+                if isinstance(node, ast.Name):
+                    return found
+                node = node.value
+            case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Call(func=inner):
+                node = inner
+            case _:
+                return found
 
 
 def _top(module: str) -> str:

@@ -51,6 +51,19 @@ def _ndarray(obj: Any, walk: Walk) -> object:
     return (obj.dtype.str, obj.shape, obj.strides, _array_print(obj))
 
 
+def _cython_view(obj: Any, walk: Walk) -> object:
+    """Cython's memory views, which lie below arrays that Cython code gave: nothing but memory."""
+    whole = sys.modules["numpy"].asarray(obj)
+    if whole.dtype.hasobject:
+        raise ValueError("objects lie below")
+    start = _data_address(whole)
+    walk.keys.add(~start)
+    walk.buffers[start] = whole.nbytes
+    walk.shares[address(obj)] = [~start]
+    walk.stack.append(getattr(obj, "base", None))
+    return (whole.dtype.str, whole.shape, whole.strides, _array_print(whole))
+
+
 def _record(obj: Any, walk: Walk) -> object:
     """One element of a structured array: a view of it that doesn't tell of what."""
     start = _data_address(obj)
@@ -372,10 +385,12 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("pathlib", "PurePath"): nothing,
     ("multiprocessing", "_ConnectionBase"): opaque,
     ("multiprocessing", "BaseProxy"): opaque,
+    ("_cyutility", "memoryview"): _cython_view,
 }
 
 WHOLE = frozenset({
-    _frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series, _arrow_data, _lazy,
+    _cython_view, _frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series,
+    _arrow_data, _lazy,
 })  # fmt: skip
 """Handlers that say all there is to say of subclasses too."""
 

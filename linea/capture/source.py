@@ -351,7 +351,7 @@ class _Reader:
                 self.target(node.value, local, late, certain)
             case ast.Attribute():
                 self.effect("attribute store", late)
-                chain = _chain(node)
+                chain = chain_of(node)
                 if chain and chain[0] not in local:
                     self.attribute_stores.add(chain)
                     self.writes_items.add(chain[0])
@@ -436,7 +436,7 @@ class _Reader:
                 raise AssertionError("comprehensions are read by their own rule")
 
     def chain(self, node: ast.expr, local: frozenset[str]) -> None:
-        chain = _chain(node)
+        chain = chain_of(node)
         if chain and len(chain) > 1 and chain[0] not in local:
             self.chains.add(chain)
 
@@ -579,7 +579,7 @@ def _last(node: ast.expr) -> str:
     return ""
 
 
-def _chain(node: ast.expr) -> tuple[str, ...]:
+def chain_of(node: ast.expr) -> tuple[str, ...]:
     """`("a", "b", "c")` of `a.b.c`, empty when it does not start at a name."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
