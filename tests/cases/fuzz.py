@@ -32,7 +32,7 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
 
-SKIPPED = ("itertools", "_io", "numpy.random._generator", "random")
+SKIPPED = ("itertools", "_io", "numpy.random._generator", "random", "socket", "multiprocessing.connection")
 """Modules of types whose objects can't be compared without being used up."""
 
 

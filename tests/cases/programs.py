@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -425,6 +426,19 @@ def block(s: State) -> str | None:
     return f"{out} = []\ndef main_{out}(data):\n    {setup}\n    {head}\n        {inner}\n    {tail}\n{name} = main_{out}({xs})"
 
 
+def edited(rng: random.Random, cell: str) -> str:
+    """A cell as it is after its user has changed a number or a name in it."""
+    numbers = list(re.finditer(r"\b\d\b", cell))
+    names = list(re.finditer(r"\bv\d+\b", cell))
+    if numbers and rng.random() < 0.6:
+        found, new = rng.choice(numbers), str(rng.randint(0, 9))
+    elif names:
+        found, new = rng.choice(names), rng.choice(names)[0]
+    else:
+        return cell
+    return cell[: found.start()] + new + cell[found.end() :]
+
+
 def program(rng: random.Random, length: int = 14) -> list[str]:
     """Cells of a random program; the first is the header."""
     import statements
@@ -438,6 +452,8 @@ def program(rng: random.Random, length: int = 14) -> list[str]:
             cells.append(made)
         if cells and rng.random() < 0.06:
             cells.append(rng.choice(cells))  # a cell that is run again
+        if cells and rng.random() < 0.06:
+            cells.append(edited(rng, rng.choice(cells)))
     joined: list[str] = []
     for cell in cells:
         if joined and rng.random() < 0.5:

@@ -253,11 +253,71 @@ def patterns(s: State) -> str | None:
     )  # fmt: skip
 
 
+@maker(3)
+def polars_frames(s: State) -> str | None:
+    name = s.any("polars")
+    if not name or s.rng.random() < 0.3:
+        return f"{s.new('polars')} = pl.DataFrame({{'a': [{s.number()}, 2, 3], 'b': [0.5, 1.5, 2.5]}})"
+    new = f"c{s.rng.randint(0, 3)}"
+    return pick(
+        s, f"{name}[0, 'a'] = {s.rng.randint(0, 99)}", f"{name}.insert_column(0, pl.Series('{new}', [1] * {name}.height))", f"{name}.drop_in_place('{new}')", f"{name}.extend({name})", f"{name}.columns = ['x' + c for c in {name}.columns]",
+        f"{s.new('polars')} = {name}", f"{s.new('polars')} = {name}.clone()", f"{s.new('polars')} = {name}.with_columns({new}=pl.lit({s.number()}))", f"{s.new('list')} = {name}.to_dicts()", f"{s.new('list')} = {name}[{name}.columns[0]].to_list()", f"{name}.hstack([pl.Series('{new}', range({name}.height))], in_place=True)",
+        f"{s.new('int')} = {name}.lazy().select(pl.len()).collect().item()", f"s_{name} = {name}[{name}.columns[-1]]\ns_{name}[0] = 7", f"{s.new('list')} = s_{name}.to_list()", f"{name}.write_csv('p.csv')", f"lazy_{name} = pl.scan_csv('p.csv')", f"{s.new('int')} = lazy_{name}.collect().height", f"{s.new('array')} = {name}[{name}.columns[0]].to_numpy()",
+    )  # fmt: skip
+
+
+@maker(3)
+def shared_memory(s: State) -> str | None:
+    name = s.any("array")
+    if not name:
+        return f"{s.new('array')} = np.arange(4.0)"
+    return pick(
+        s, f"arrow_{name} = pa.array({name}.ravel())", f"{s.new('list')} = arrow_{name}.to_pylist()", f"{s.new('array')} = arrow_{name}.to_numpy(zero_copy_only=False)", f"table_{name} = pa.table({{'a': arrow_{name}}})", f"{s.new('list')} = table_{name}.to_pylist()", f"mem_{name} = memoryview({name})", f"{s.new('array')} = np.frombuffer(mem_{name})",
+        f"{s.new('array')} = np.asarray({name}).reshape(-1)", f"{s.new('list')} = np.asarray(mem_{name}).tolist()", f"{name}[...] = {s.rng.randint(0, 9)}", f"{s.new('array')} = np.lib.stride_tricks.sliding_window_view({name}.ravel(), 2)", f"{s.new('frame')} = pd.DataFrame({{'a': {name}.ravel()}}, copy=False)",
+        f"sparse_{name} = scipy.sparse.csr_matrix({name}.reshape(-1, 1))", f"sparse_{name}.data *= 2", f"{s.new('list')} = sparse_{name}.toarray().tolist()", f"np.add({name}, 1, out={name})", f"{s.new('array')} = np.ma.masked_array({name}, {name} > 1, copy=False)",
+    )  # fmt: skip
+
+
+@maker(3)
+def ends(s: State) -> str | None:
+    value = s.any("int") or "1"
+    return pick(
+        s, "near, far = socket.socketpair()", f"near.sendall(str({value}).encode().rjust(4)[:4])", f"far.setblocking(False)\n{s.new('list')} = [far.recv(4)]", "r_end, w_end = os.pipe()\nos.set_blocking(r_end, False)", f"os.write(w_end, str({value}).encode().rjust(4)[:4])", f"{s.new('list')} = [os.read(r_end, 4)]",
+        "line = queue.Queue()", f"line.put({value})", f"{s.new('list')} = [line.get_nowait()]", f"{s.new('int')} = line.qsize()", "one, other = multiprocessing.Pipe()", f"one.send([{value}])", f"{s.new('list')} = other.recv() if other.poll() else []", f"{s.new('list')} = [subprocess.run(['cat'], input=str({value}), capture_output=True, text=True).stdout]",
+    )  # fmt: skip
+
+
+@maker(3)
+def finalizers(s: State) -> str | None:
+    name, log = s.any("box", "object"), s.any("list")
+    if not name or not log:
+        return None
+    return pick(
+        s, f"weakref.finalize({name}, {log}.append, 'gone')", f"{name} = None", f"del {name}", f"{name}_again = {name}", f"{name}_again = 1", f"refs = [weakref.ref({name}, lambda r: {log}.append('dead'))]", f"cycle = Box({name})\ncycle.me = cycle\nweakref.finalize(cycle, {log}.append, 'cycle')", "del cycle", "gc.collect()",
+        f"class Held:\n    def __del__(self):\n        {log}.append('del')\nheld = Held()", "held = None", f"atexit.register({log}.append, 'exit')", f"{s.new('int')} = len({log})",
+    )  # fmt: skip
+
+
+@maker(2)
+def registrations(s: State) -> str | None:
+    log, number = s.any("list"), s.number()
+    if not log:
+        return None
+    return pick(
+        s, "base = sqlite3.connect(':memory:')", f"base.create_function('mine', 1, lambda x: {log}.append(x) or x + {number})", f"{s.new('list')} = base.execute('select mine(2)').fetchall()", "base.execute('create table if not exists t (v)')", f"base.execute('insert into t values (?)', ({number},))", f"{s.new('list')} = base.execute('select * from t').fetchall()", "base.rollback()", "base.commit()",
+        f"np.seterrcall(lambda k, f: {log}.append(k))", "np.seterr(divide='call')", f"@functools.singledispatch\ndef show(x):\n    return {number}", f"@show.register\ndef _(x: list):\n    return len({log})", f"{s.new('list')} = [show([]), show(1)]", "class Shape(abc.ABC):\n    pass", "Shape.register(list)", f"{s.new('list')} = [isinstance([], Shape)]",
+        "decimal.getcontext().clear_flags()", f"{s.new('list')} = [str(decimal.Decimal({number}) / 7)]", f"{s.new('list')} = [decimal.getcontext().flags[decimal.Inexact]]", "context = decimal.getcontext()", "context.prec = 5", f"{s.new('list')} = [context.prec]", f"logging.getLogger('x').addHandler(type('H', (logging.Handler,), {{'emit': lambda self, r: {log}.append(r.msg)}})())", "logging.getLogger('x').warning('w')",
+    )  # fmt: skip
+
+
 HEADER = """\
-import collections, contextlib, copy, decimal, functools, heapq, importlib, io, itertools, json, math, operator
-import os, pathlib, pickle, random, shelve, shutil, sqlite3, sys, threading, warnings, weakref
+import abc, atexit, collections, contextlib, copy, decimal, functools, gc, heapq, importlib, io, itertools, json, logging, math
+import multiprocessing, operator, os, pathlib, pickle, queue, random, shelve, shutil, socket, sqlite3, subprocess, sys, threading, warnings, weakref
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
