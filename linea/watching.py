@@ -229,18 +229,25 @@ def run_script(path: Path, argv: Sequence[str], *, after: After | None = None) -
 
 def run_module(name: str, argv: Sequence[str], *, after: After | None = None) -> int:
     """Run a module as `python -m NAME ARGV…` does, watched; give its exit status."""
-    import importlib.util
+    import runpy
 
     sys.argv = ["-m", *argv]
     if not sys.flags.safe_path:
         sys.path[0:1] = [str(Path.cwd())]
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.submodule_search_locations is not None:
-        name = f"{name}.__main__"
-        spec = importlib.util.find_spec(name)
-    get_source = getattr(spec.loader, "get_source", None) if spec is not None else None
+    try:
+        # The interpreter's own way to find it, with its own words for what is wrong.
+        found = runpy._get_module_details(name, _NotFound)  # type: ignore[attr-defined]
+    except _NotFound as error:
+        print(f"{sys.executable}: {error}", file=sys.stderr)  # noqa: T201 - as the interpreter does
+        return 1
+    except SystemExit as end:
+        return _status(end)
+    except BaseException as error:
+        return _uncaught(error)
+    name, spec = found[0], found[1]
+    get_source = getattr(spec.loader, "get_source", None)
     source = get_source(name) if get_source is not None else None
-    if spec is None or source is None or spec.origin is None:
+    if source is None or spec.origin is None:
         from linea.errors import LineaError
 
         raise LineaError(f"no module named {name!r} that can be run")
@@ -248,6 +255,10 @@ def run_module(name: str, argv: Sequence[str], *, after: After | None = None) ->
     module.__dict__.update(__package__=spec.parent, __spec__=spec, __loader__=spec.loader)
     sys.argv[0] = spec.origin
     return _run(module, source, spec.origin, Path.cwd(), after)
+
+
+class _NotFound(Exception):
+    """What the interpreter says of a module that it can't run."""
 
 
 def read_source(path: Path) -> str:
@@ -372,7 +383,9 @@ def take_over(frame: types.FrameType) -> None:
     if session is None:
         return
     try:
-        run_statements(session, source, filename, name, namespace, start=start)
+        run_statements(
+            session, source, filename, name, namespace, start=start, compiled_before=True
+        )
     except SystemExit:
         raise
     except BaseException as error:

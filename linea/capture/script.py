@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast, final
 
 from linea.capture import blocks, tracing
 from linea.capture.session import Session
@@ -36,15 +37,23 @@ def run_statements(
     namespace: dict[str, Any],
     *,
     start: int = 0,
+    compiled_before: bool = False,
 ) -> None:
     """Execute the top-level statements of `source` from number `start` on.
 
+    `compiled_before`: the interpreter has compiled all of it, and warned of what is doubtful.
     Exceptions of the user's code pass through unchanged. `shown` is the file's name in records.
     """
+    sys._getframe().f_trace_lines = False  # a debugger switched on below isn't to stop here
     tree = ast.parse(source, filename)
     flags = future_flags(tree)
+    if not compiled_before:
+        compile(tree, filename, "exec", flags, dont_inherit=True)  # all of it, or nothing runs
+        if _annotates(tree):
+            namespace.setdefault("__annotations__", {})
     floor = 0
     session.text = source
+    prepared = _prepared(session, tree, source, filename, shown, flags)
     again: tracing.PutBack = []
     todo: list[tuple[int, ast.stmt | _End]] = []
     todo += reversed(list(enumerate(tree.body)))
@@ -52,31 +61,41 @@ def run_statements(
     try:
         while todo:
             number, node = todo.pop()
-            if isinstance(node, _End):
+            if type(node) is _End:
                 leave = partial(entered.pop().__exit__, None, None, None)
                 code = blocks.leaving(node.block, filename, "eval")
-                eval(code, namespace, {blocks.LEAVE: leave})
+                _eval(code, namespace, {blocks.LEAVE: leave})
                 continue
-            if number >= start and blocks.is_saving(node, namespace):
-                entered.append(eval(blocks.entering(node, filename, flags), namespace))
+            if number >= start and _is_saving(node, session, namespace):
+                entered.append(_eval(blocks.entering(node, filename, flags), namespace))
                 entered[-1].__enter__()
+                floor = node.lineno
                 todo.append((number, _End(node)))
                 todo += [(number, inner) for inner in reversed(node.body)]
                 continue
-            statement = statement_of(session, node, source, shown, floor)
+            if (known := prepared.pop(node, None)) is not None:
+                statement, compiled = known
+            else:
+                statement = statement_of(session, node, source, shown, floor)
+                compiled = compile_statement(node, filename, flags, docstring=False)
             floor = node.end_lineno or node.lineno
             if number < start:
                 guarded(session, session.assume, node, statement)
                 continue
-            compiled = compile_statement(node, filename, flags, docstring=number == 0)
             guarded(session, session.before, node, statement)
-            run = partial(eval, compiled, namespace)
+            guarded(session, tracing.prepare, statement.source, _IN_STATEMENTS)
+            run = partial(_eval, compiled, namespace)
             error = events = None
             gave_value = False
             for switch in again:
                 switch()
             try:
-                gave_value = run() is not None
+                value = run()
+                gave_value = value is not None
+                if type(value) is types.CoroutineType:
+                    lost, value = [value], None
+                    _drop(lost, node.lineno, filename, namespace)
+                value = None
             except BaseException as raised:
                 error = raised
                 raise
@@ -105,6 +124,53 @@ def run_statements(
         switch()
 
 
+_IN_STATEMENTS = run_statements.__code__
+
+_eval = eval  # the program may put something of its own into `builtins`
+
+
+def _prepared(
+    session: Session, tree: ast.Module, source: str, filename: str, shown: str, flags: int
+) -> dict[ast.stmt, tuple[Statement, types.CodeType]]:
+    """Each top-level statement with its code, before anything runs that could be in the way."""
+    found: dict[ast.stmt, tuple[Statement, types.CodeType]] = {}
+    floor = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # compiling all of it has warned
+        for number, node in enumerate(tree.body):
+            code = compile_statement(node, filename, flags, docstring=number == 0)
+            found[node] = statement_of(session, node, source, shown, floor), code
+            floor = node.end_lineno or node.lineno
+    return found
+
+
+def _annotates(tree: ast.AST) -> bool:
+    """Whether a variable outside of functions and classes is annotated."""
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)
+    return any(
+        isinstance(node, ast.AnnAssign) or (not isinstance(node, scopes) and _annotates(node))
+        for node in ast.iter_child_nodes(tree)
+    )
+
+
+def _is_saving(node: ast.stmt, session: Session, namespace: dict[str, Any]) -> TypeGuard[ast.With]:
+    try:
+        return blocks.is_saving(node, namespace)
+    except Exception as error:
+        session.fault("reading a statement", error)
+        return False
+
+
+def _drop(values: list[Any], line: int, filename: str, namespace: dict[str, Any]) -> None:
+    """Let go of a coroutine at the line that made it: Python warns of it where that happens."""
+    call = ast.parse("values.pop()")
+    for node in ast.walk(call):
+        if isinstance(node, (ast.expr, ast.stmt)):
+            node.lineno = node.end_lineno = line
+    _eval(compile(call, filename, "exec"), namespace, {"values": values})
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class _End:
     """Where a block ends whose statements run one by one."""

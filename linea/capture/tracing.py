@@ -7,6 +7,7 @@ where a call of the builtin itself, or of a function of ours, would show.
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -44,6 +45,44 @@ def put_back(trace: Any, profile: Any, events: int | None) -> PutBack:
         _skip_linea(trace)
         found.append(partial(sys.settrace, trace))
     return found
+
+
+def prepare(source: str, runner: types.CodeType) -> None:
+    """Before a statement: have debuggers go from it to the next as within one piece of code.
+
+    Each is a frame of its own, that `runner` calls; a debugger would stop as it is called and
+    as it returns, and show what lies below.
+    """
+    bdb: Any = sys.modules.get("bdb")
+    if bdb is None:
+        if "breakpoint" not in source and "set_trace" not in source:
+            return
+        import bdb
+    if bdb.Bdb.dispatch_call.__module__ == __name__:
+        return
+    call, leave, stack = bdb.Bdb.dispatch_call, bdb.Bdb.dispatch_return, bdb.Bdb.get_stack
+
+    def is_statement(frame: types.FrameType) -> bool:
+        return frame.f_back is not None and frame.f_back.f_code is runner
+
+    def dispatch_call(self: Any, frame: types.FrameType, arg: Any) -> Any:
+        if self.botframe is None or not is_statement(frame):
+            return call(self, frame, arg)
+        return self.trace_dispatch if self.stop_here(frame) or self.break_anywhere(frame) else None
+
+    def dispatch_return(self: Any, frame: types.FrameType, arg: Any) -> Any:
+        if is_statement(frame) and not self.quitting and self.stop_here(frame):
+            self.set_step()
+            return self.trace_dispatch
+        return leave(self, frame, arg)
+
+    def get_stack(self: Any, frame: Any, trace: Any) -> tuple[list[Any], int]:
+        frames, current = stack(self, frame, trace)
+        below = max((i for i, (f, _) in enumerate(frames) if f.f_code is runner), default=-1) + 1
+        return frames[below:], max(current - below, 0)
+
+    bdb.Bdb.dispatch_call, bdb.Bdb.dispatch_return = dispatch_call, dispatch_return
+    bdb.Bdb.get_stack = get_stack
 
 
 def _skip_linea(trace: Any) -> None:

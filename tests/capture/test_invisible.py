@@ -192,6 +192,21 @@ PROGRAMS = {
     "annotations of the module": "x: int = 3\ny: str\nprint(__annotations__)\n",
     "encoding declared": "# -*- coding: latin-1 -*-\nprint(len('é'))\n",
     "names of builtins shadowed": "print = print\nlen = lambda x: 99\nprint(len([1]))\ndel len\nprint(len([1]))\n",
+    "a coroutine that is never awaited": "async def f(): pass\nf()\nprint('on')\n",
+    "annotations inside a block": "if True:\n    __annotations__\n    x: int = 1\nprint(__annotations__)\n",
+    "an error that only compiling finds": "print(1)\nreturn 5\n",
+    "doubtful syntax": "x = 1\nprint(x is 1)\nassert (x, 'always')\n",
+    "builtins that the program replaced": """
+        import builtins
+        real = builtins.isinstance, builtins.eval, builtins.type
+        def fail(*args):
+            raise RuntimeError("replaced")
+        builtins.isinstance = builtins.eval = fail
+        y = [1]
+        y.append(2)
+        builtins.isinstance, builtins.eval, builtins.type = real
+        print(y)
+        """,
     "exception groups": "raise ExceptionGroup('many', [ValueError(1), TypeError(2)])\n",
 }
 
@@ -224,6 +239,8 @@ SKIPPED = {
     "encoding declared",
     "an interrupt",
     "a syntax error",
+    "annotations inside a block",
+    "an error that only compiling finds",
     "an indentation error",
 }
 

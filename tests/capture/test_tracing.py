@@ -58,6 +58,32 @@ PROGRAMS = {
         s = r + 1
         print("linea" in out.getvalue(), r, s)
         """,
+    "a breakpoint, and commands after it": """\
+        import io, pdb, sys
+        commands = "p x\\nwhere\\nnext\\nup\\nnext\\nstep\\nwhere\\nreturn\\nnext\\ncontinue\\n"
+        debugger = pdb.Pdb(stdin=io.StringIO(commands), stdout=sys.stdout, nosigint=True, readrc=False)
+        def f(a):
+            b = a + 1
+            return b
+        x = 1
+        debugger.set_trace()
+        y = 2
+        z = f(y)
+        w = f(z)
+        print(y + z + w)
+        """,
+    "a debugger with breakpoints": """\
+        import io, pdb, sys
+        commands = f"break {__file__}:7\\nbreak {__file__}:10\\ncontinue\\nwhere\\ncontinue\\nwhere\\ncontinue\\n"
+        debugger = pdb.Pdb(stdin=io.StringIO(commands), stdout=sys.stdout, nosigint=True, readrc=False)
+        debugger.set_trace()
+        def f(a):
+            b = a + 1
+            return b
+        z = f(1)
+        w = z + 1
+        print(z + w)
+        """,
     "an error under a trace function": """\
         import sys
         def note(frame, event, arg):
