@@ -110,16 +110,14 @@ def _watch_script() -> None:
     import sys
 
     main = sys.modules.get("__main__")
+    if os.environ.get("LINEA_WATCH") != "0" and "IPython" in sys.modules:
+        _watch_cell(sys.modules["IPython"])
     file = getattr(main, "__file__", None)
     if not isinstance(file, str) or os.environ.get("LINEA_WATCH") == "0":
         return
     if sys.gettrace() is not None or sys.flags.interactive or "IPython" in sys.modules:
         return
-    frame = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith("<frozen") or frame.f_code.co_filename == __file__
-    ):
-        frame = frame.f_back
+    frame = _importer()
     if (
         frame.f_globals is not vars(main)
         or frame.f_code.co_name != "<module>"
@@ -130,6 +128,28 @@ def _watch_script() -> None:
     from linea import watching
 
     watching.take_over(frame)
+
+
+def _importer() -> Any:
+    """The frame that imports linea."""
+    import sys
+
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith("<frozen") or frame.f_code.co_filename == __file__
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def _watch_cell(ipython: Any) -> None:
+    """Start watching an IPython session in a cell of which linea is imported."""
+    shell = ipython.get_ipython()
+    frame = _importer()
+    if shell is not None and frame.f_globals is shell.user_ns:
+        from linea import api
+
+        api.watch_cell(frame)
 
 
 _watch_script()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import fields, replace
@@ -45,8 +46,7 @@ def save(
 
     frame = sys._getframe(1)
     checked = artifact_name(name)
-    if watching.current() is None and (shell := watching.ipython_shell()) is not None:
-        watching.watch_ipython(shell)
+    watch_cell(frame)
     session = watching.current()
     with _aside(session):
         encoded = recording.encode(obj)
@@ -548,6 +548,14 @@ def watch_ipython(shell: Any) -> None:
     # Before watching begins: what linea registers is no doing of the user's.
     shell.register_magic_function(_magic, magic_kind="line", magic_name="linea")
     watching.watch_ipython(shell)
+
+
+def watch_cell(frame: types.FrameType) -> None:
+    """Start watching IPython from the cell on that `frame` belongs to, if it does to one."""
+    from linea import watching
+
+    if (shell := watching.shell_of_cell(frame)) is not None:
+        watch_ipython(shell)
 
 
 def _magic(line: str) -> None:

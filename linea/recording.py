@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import re
+import stat
 import subprocess
 import sys
 import types
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 from linea import origins, outside, slicing, values, watching
 from linea.capture import criterion
 from linea.capture.filing import FileRead
+from linea.capture.imports import is_library
 from linea.capture.session import Session
 from linea.errors import LineaError, UnstorableError
 from linea.model import (
@@ -42,6 +44,7 @@ from linea.places import find_store
 
 T = TypeVar("T")
 
+UNKNOWN = "the code wasn't watched, and its source isn't to be had"
 UNWATCHED = "the code wasn't watched: this is its whole source"
 
 
@@ -116,7 +119,7 @@ def draft(
             source=source,
             environment=origins.environment(origins.loaded_packages(), [code]),
             git=origins.git_state(watching.project_folder(Path.cwd())),
-            conservative=(UNWATCHED,),
+            conservative=(UNWATCHED if code else UNKNOWN,),
             **common,  # type: ignore[arg-type]
         )
     made, kept, running = slice_of_save(session, frame, value, name)
@@ -138,6 +141,8 @@ def timings(value: object) -> list[str]:
     kinds = [t.__name__ for t in type(value).__mro__]
     if "BaseSearchCV" in kinds:
         return [f"the timings that a {kinds[0]} keeps in its results"]
+    if "Styler" in kinds:
+        return ["the random id that a Styler gives its table"]
     return []
 
 
@@ -389,17 +394,55 @@ def identifier(name: str) -> str:
 
 def whole_source(frame: types.FrameType | None, name: str) -> tuple[str, str, str | None]:
     """Source, file name and result for a save that nobody watched."""
-    while frame is not None and frame.f_code.co_name != "<module>":
-        frame = frame.f_back
-    # A thread stands on no module.
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    file = frame.f_code.co_filename if frame is not None else main or ""
+    file = _saving_file(frame)
     if file == "<string>" and "-c" in sys.orig_argv:
         return sys.orig_argv[sys.orig_argv.index("-c") + 1].rstrip("\n") + "\n", "-c", None
-    if file and Path(file).is_file():
+    if file == "<stdin>":
+        return _redirected_input(), "", None
+    if Path(file).is_file():
         root = watching.project_folder(Path(file).parent)
         return watching.read_source(Path(file)), watching.shown(Path(file), root), None
-    return "", "", None
+    return _typed(file), "", None
+
+
+def _saving_file(frame: types.FrameType | None) -> str:
+    """The file of the program that saves: the user's own code nearest to its start.
+
+    In a test, what runs the tests isn't it.
+    """
+    found = ""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not is_library(file) and not file.startswith("<frozen"):
+            found = file if Path(file).exists() else frame.f_globals.get("__file__") or file
+            if frame.f_code.co_name == "<module>":
+                return found
+        frame = frame.f_back
+    # A thread stands on no module.
+    return found or getattr(sys.modules.get("__main__"), "__file__", None) or ""
+
+
+def _redirected_input() -> str:
+    """The program that Python reads from standard input, where that is a file."""
+    try:
+        if not stat.S_ISREG(os.fstat(0).st_mode):
+            return ""
+        return os.pread(0, os.fstat(0).st_size, 0).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _typed(file: str) -> str:
+    """The source of code that is in no file, where whoever runs it has left it with Python.
+
+    The interactive interpreter leaves each statement, from Python 3.13 on.
+    """
+    import linecache
+
+    if not file.startswith("<python-input-"):
+        return "".join(linecache.getlines(file))
+    names = [each for each in linecache.cache if each.startswith("<python-input-")]
+    return "".join("".join(linecache.getlines(each)).rstrip("\n") + "\n" for each in names)
 
 
 def session_source(session: Session) -> str:

@@ -197,7 +197,7 @@ def emit(
     lines: list[str] = []
     origins: list[Origin | None] = []
     spawning = any(_spawns(steps[i]) for i in kept)
-    looping = spawning or any(_awaits(steps[i].statement.source) for i in kept)
+    looping = spawning or any(awaits(steps[i].statement.source) for i in kept)
     if looping:
         lines += ["import asyncio", "_linea_loop = asyncio.new_event_loop()"]
         origins += [None, None]
@@ -226,7 +226,7 @@ def emit(
         head = 0
         if shown:
             text = _assigned(text, shown)
-        if looping and (_awaits(text) or (spawning and _calls(text))):
+        if looping and (awaits(text) or (spawning and _calls(text))):
             text, head = _awaited(text)
         older = _older_outputs(steps, i, step.statement.source)
         assigned = [f"{name} = {output}" for name, output in older.items()]
@@ -408,7 +408,7 @@ def _assigned(text: str, names: Sequence[str]) -> str:
     )
 
 
-def _awaits(text: str) -> bool:
+def awaits(text: str) -> bool:
     """Whether `text` uses await outside any function."""
     if "await" not in text and "async" not in text:
         return False

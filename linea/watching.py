@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from linea.capture.notebook import Watcher, earlier_cells, inputs, take_earlier
+from linea.capture.notebook import Watcher, earlier_cells, in_cell, take_earlier
 from linea.capture.script import is_own, main_module, run_statements, run_unwatched, strip_traceback
 from linea.capture.session import Session
 from linea.errors import SliceError
@@ -373,7 +373,9 @@ def take_over(frame: types.FrameType) -> None:
     )
     if start is None:
         return
-    root = project_folder(path.resolve().parent)
+    # A module runs from the folder that it is named in, a script from its own.
+    by_name = getattr(sys.modules["__main__"], "__spec__", None) is not None
+    root = project_folder(Path.cwd() if by_name else path.resolve().parent)
     name = shown(path, root)
     spec = getattr(sys.modules.get("linea"), "__spec__", None)
     if spec is not None:
@@ -426,10 +428,21 @@ def watch_ipython(shell: Any) -> Session:
     begun.cells += earlier_cells(shell)
     begun.attach()
     _Current.watcher = begun
-    with contextlib.suppress(SyntaxError):
-        begun.resume_cell(inputs(shell)[-1])
+    frame = in_cell(shell)
+    if frame is not None:
+        try:
+            begun.join(frame)
+        except Exception as error:
+            session.fault("as watching began", error)
     atexit.register(finish)
     return session
+
+
+def shell_of_cell(frame: types.FrameType) -> Any:
+    """The IPython shell of which `frame` runs a cell, if nothing is watched yet; else None."""
+    shell = ipython_shell() if _Current.session is None else None
+    inside = shell is not None and frame.f_globals is shell.user_ns and in_cell(shell) is not None
+    return shell if inside else None
 
 
 def unwatch_ipython(shell: Any) -> None:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from linea import slicing
 from linea.capture import harmless, imports, invisible, randomness
 from linea.capture.drawing import CURRENT, draws, open_figures
 from linea.capture.files import Touched
@@ -59,6 +60,9 @@ def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
         planted = set().union(*(names for package, names in tools.planted.items() if package in at))
         running.reads |= tools.scope.closure(planted & tools.scope.namespace.keys())
         running.indirect = bool(planted)
+    if tools.spawned and slicing.awaits(statement.source):
+        running.indirect = True
+        running.reads |= tools.scope.closure(tools.spawned & tools.scope.namespace.keys())
     if not found.inert and (streams := tools.redirected()):
         running.indirect = True
         running.reads |= tools.graph.holders(streams)

@@ -71,6 +71,16 @@ def _library_folders() -> tuple[str, ...]:
     return tuple(os.path.abspath(p) + os.sep for p in found)
 
 
+def is_library(file: str) -> bool:
+    """Whether a file of code belongs to Python, to an installed package or to linea."""
+    path = os.path.abspath(file)
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    scripts = os.path.dirname(sys.executable)
+    if path.startswith((*_library_folders(), own + os.sep, scripts + os.sep)):
+        return True
+    return "site-packages" in path or "dist-packages" in path
+
+
 def submodules_read(
     namespace: dict[str, Any], names: Iterable[str], mentions: set[str], written: set[str]
 ) -> set[str]:

@@ -45,6 +45,8 @@ class Instruments:
         """Addresses of those that `weakref.finalize` keeps."""
         self.finalizers()
         self._streams = (sys.stdout, sys.stderr)
+        self.spawned: set[str] = set()
+        """Names that tasks may go on with, whenever a later statement awaits something."""
         self.planted: dict[str, set[str]] = {}
         """By package, names of the user's code that it was given and may run at any time."""
 

@@ -52,6 +52,19 @@ def _running_cell() -> _Cell:
     raise LookupError("no cell is running")
 
 
+def in_cell(shell: Any) -> types.FrameType | None:
+    """The frame of the statement of a cell that runs; None outside of cells."""
+    found = None
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals is shell.user_ns and frame.f_code.co_name == "<module>":
+            found = frame
+        elif frame.f_code.co_name == "run_cell_async" and "raw_cell" in frame.f_locals:
+            return found
+        frame = frame.f_back
+    return None
+
+
 class Watcher:
     """Sits beside one IPython shell.
 
@@ -72,6 +85,8 @@ class Watcher:
         """The running cell as Python."""
         self._original: Any = None
         self._begun: Statement | None = None
+        self._joined = False
+        """The running statement is the one in which watching was switched on."""
         self._loaded: dict[str, float] = {}
         """When the files were written that `%autoreload` has loaded modules from."""
 
@@ -111,6 +126,8 @@ class Watcher:
 
     def visit(self, tree: ast.AST) -> ast.AST:
         """IPython hands over the tree of a cell that is about to run."""
+        if self._joined and in_cell(self.shell) is None:
+            self._leave_joined(failed=not self.shell.last_execution_succeeded)
         if self.session.open is None and isinstance(tree, ast.Module):
             try:
                 self._take(tree, _running_cell())
@@ -161,15 +178,31 @@ class Watcher:
             ast.parse(source)
         )
 
-    def resume_cell(self, raw: str) -> None:
-        """Take up the rest of a cell in which watching was switched on."""
-        source = self.shell.transform_cell(raw)
-        self._take(ast.parse(source), _Cell(raw, source))
-        for number, (_, code, _, _) in enumerate(self._queue):
-            if "linea" in code and ("load_ext" in code or "import" in code or ".save" in code):
-                self._queue = self._queue[number + 1 :]
-                return
-        self._queue = []
+    def join(self, frame: types.FrameType) -> None:
+        """Take up the cell in which watching was switched on, at the statement that `frame` runs."""
+        cell = _running_cell()
+        tree = ast.parse(cell.code)
+        self._take(tree, cell)
+        at = next((n for n, node in enumerate(tree.body) if _covers(node, frame)), None)
+        if at is None:
+            self._queue = []
+            return
+        before, (node, code, first, last) = self._queue[:at], self._queue[at]
+        self._queue = self._queue[at + 1 :]
+        for earlier, written, head, end in before:
+            if not magics.is_idle(written):
+                place = Place(self.name(), head, end, self._count)
+                self.session.assume(earlier, Statement(magics.portable(written), place))
+        statement = Statement(code, Place(self.name(), first, last, self._count))
+        if not magics.is_idle(code):
+            self.session.before(node, statement)
+            self._joined = True
+
+    def _leave_joined(self, *, failed: bool = False) -> None:
+        """The statement in which watching was switched on has ended."""
+        if self._joined:
+            self._joined = False
+            self.end(None, failed)
 
     def block(self) -> ast.With | None:
         """The statement that comes, if it is a block whose statements are to run one by one."""
@@ -215,6 +248,7 @@ class Watcher:
 
     def begin(self) -> bool:
         """A statement is about to run; say whether it is watched. Never raises."""
+        self._leave_joined()
         if self.session.open is not None or self.session.paused or not self._queue:
             return False
         node, code, first, last = self._queue.pop(0)
@@ -281,6 +315,15 @@ class Watcher:
         return "\n".join(parts)
 
 
+def _covers(node: ast.stmt, frame: types.FrameType) -> bool:
+    """Whether a statement is the one that `frame` runs; several may stand in a line."""
+    line, _, column, _ = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+    at = (line or frame.f_lineno, column or 0)
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    start = (first, node.col_offset if first == node.lineno else 0)
+    return start <= at < (node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+
 def inputs(shell: Any) -> list[str]:
     """Raw sources of the cells that IPython has in its history, by execution count."""
     return list(getattr(shell.history_manager, "input_hist_raw", [""]))
@@ -288,7 +331,12 @@ def inputs(shell: Any) -> list[str]:
 
 def earlier_cells(shell: Any) -> list[tuple[int, str]]:
     """Cells that ran before the running one."""
-    return [(i, c) for i, c in enumerate(inputs(shell)[:-1]) if i and c.strip()]
+    ran = inputs(shell)
+    try:
+        running = _running_cell().recorded
+    except LookupError:
+        running = False
+    return [(i, c) for i, c in enumerate(ran[:-1] if running else ran) if i and c.strip()]
 
 
 def take_earlier(session: Session, shell: Any, name: str) -> int:
@@ -300,7 +348,12 @@ def take_earlier(session: Session, shell: Any, name: str) -> int:
             cells.append((count, raw, source, text.statements(source)))
         except SyntaxError:
             continue
-    _take_untold(session, shell, name, [node for *_, found in cells for node, *_ in found])
+    try:
+        running = ast.parse(_running_cell().code).body
+    except (LookupError, SyntaxError):
+        running = []
+    nodes = [node for *_, found in cells for node, *_ in found]
+    _take_untold(session, shell, name, [*nodes, *running])
     for count, raw, source, found in cells:
         session.inputs[count] = Typed(raw.rstrip("\n"), source.rstrip("\n"))
         failed = _failure(shell, count, [node for node, *_ in found])

@@ -100,6 +100,8 @@ def _unrepeatable(call: ast.Call) -> str:
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
     if name == "time" and owner is not None and getattr(owner, "id", "") != "time":
         return ""
+    if name in ("input", "getpass") and not _is_of_another(call):
+        return f"what was typed ({name})"
     if name in CLOCKS:
         return f"the clock or the system ({name})"
     if name in ("run_line_magic", "run_cell_magic") and _measures(call):
@@ -107,6 +109,12 @@ def _unrepeatable(call: ast.Call) -> str:
     if name in GENERATORS and not call.args and not call.keywords:
         return f"an unseeded generator ({name})"
     return ""
+
+
+def _is_of_another(call: ast.Call) -> bool:
+    """Whether a function of that name belongs to something else: `session.input(...)`."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return owner is not None and getattr(owner, "id", "") not in ("builtins", "getpass")
 
 
 def _measures(call: ast.Call) -> bool:

@@ -229,6 +229,10 @@ class Session:
         index = len(self.steps)
         effects = self._outputs(seen.effects, running.statement.place.cell)
         name = type(error).__name__ if error is not None else None
+        if running.statement.place.cell is not None and slicing.SPAWNS.search(
+            running.statement.source
+        ):
+            self.tools.spawned |= effects.reads | effects.binds
         self.steps.append(Step(index, running.statement, effects, seconds, name, seen.assumed))
         if running.artifacts:
             self.artifacts[index] = running.artifacts

@@ -230,6 +230,8 @@ class _Reader:
                         self.effects.add("star")
                         continue
                     self.modules.add(f"{module}.{alias.name}")
+                    if module == "__main__":
+                        self.load(alias.name, local, late)
                     self.store(alias.asname or alias.name, local, late, certain)
             case ast.Global() | ast.Nonlocal() | ast.Pass() | ast.Break() | ast.Continue():
                 pass

@@ -101,7 +101,7 @@ def judge(
 ) -> Verdict:
     """Hold what the re-run gave against what was stored."""
     if ran.record is None:
-        detail = "\n".join([failure(version, ran), *not_set(version)])
+        detail = "\n".join([failure(version, ran), *not_set(version), *typed(version)])
         return Verdict("failed", when, seconds=ran.seconds, detail=detail)
     if any(record.digest == version.digest for record in ran.saved):
         return Verdict("identical", when, version.digest, ran.seconds)
@@ -126,6 +126,11 @@ def not_set(version: Version) -> list[str]:
         for each in version.environment.variables
         if not each.kept and each.name not in os.environ
     ]
+
+
+def typed(version: Version) -> list[str]:
+    """What a person typed as it was recorded, and nobody types now."""
+    return [f"the slice asks for {each}" for each in version.unreproducible if "typed" in each]
 
 
 def within(repository: Repository, version: Version, ran: Run, tolerance: float | None) -> bool:

@@ -370,3 +370,14 @@ def test_figures_are_closed_between_cells_in_slices_too(tmp_path: Path) -> None:
         alone = kernel.text("print(linea.slice(g), end='')")
     assert alone == "import matplotlib.pyplot as plt\nplt.plot([3, 4, 5])\ng = plt.gcf()\n"
     assert_verified(tmp_path, "both", "f")
+
+
+def test_importing_linea_in_a_cell_starts_watching_there(tmp_path: Path) -> None:
+    """As in a script: the rest of the cell is watched, and what stands before it is taken."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("a = [1]")
+        kernel.run("junk = 5\nb = a; import linea, os; b.append(2)\njunk += 1")
+        kernel.run("c = b + [len(os.sep)]")
+        code = kernel.text("print(linea.save(c, 'c').get_code())")
+        assert code == "a = [1]\nb = a\nimport os\nb.append(2)\nc = b + [len(os.sep)]\n\n"
+    assert_verified(tmp_path, "c")
