@@ -381,3 +381,15 @@ def test_importing_linea_in_a_cell_starts_watching_there(tmp_path: Path) -> None
         code = kernel.text("print(linea.save(c, 'c').get_code())")
         assert code == "a = [1]\nb = a\nimport os\nb.append(2)\nc = b + [len(os.sep)]\n\n"
     assert_verified(tmp_path, "c")
+
+
+def test_an_await_is_kept_for_what_tasks_went_on_with_meanwhile(tmp_path: Path) -> None:
+    """A task that was started before changes things while a later statement waits."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport asyncio, linea\nseen = []")
+        kernel.run("async def work(n):\n    await asyncio.sleep(0.01)\n    seen.append(n)")
+        kernel.run("task = asyncio.create_task(work(8))\nawait asyncio.sleep(0.3)")
+        kernel.run("r = list(seen)")
+        kernel.run("linea.save(r, 'r')")
+        assert kernel.text("linea.get('r').get_value()") == "[8]\n"
+    assert_verified(tmp_path, "r")
