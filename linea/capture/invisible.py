@@ -152,7 +152,7 @@ class _Calls:
     def _is_setter(self, name: str) -> bool:
         """Whether a call's name says that it sets something: `load_` and `add_` may give a value."""
         if name.startswith("load_") or (name.startswith("add_") and self._gives_table(name)):
-            return not self.gave_value and any(chain[-1] == name for chain in self.let_go)
+            return not self.gave_value and any(c[-1:] in ((), (name,)) for c in self.let_go)
         return bool(SETTER.match(name))
 
     def _gives_table(self, name: str) -> bool:

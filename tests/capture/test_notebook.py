@@ -380,6 +380,8 @@ def test_importing_linea_in_a_cell_starts_watching_there(tmp_path: Path) -> None
         kernel.run("c = b + [len(os.sep)]")
         code = kernel.text("print(linea.save(c, 'c').get_code())")
         assert code == "a = [1]\nb = a\nimport os\nb.append(2)\nc = b + [len(os.sep)]\n\n"
+        kernel.run("get_ipython().extension_manager.load_extension('linea')")
+        assert "capture failed" not in kernel.text("%linea status")
     assert_verified(tmp_path, "c")
 
 
