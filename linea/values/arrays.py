@@ -482,7 +482,7 @@ class SparseCodec:
                 "format": value.format,
                 "dtypes": [array.dtype.str for array in members.values()],
             },
-            preview=text_preview(str(value)[:4000]),
+            preview=text_preview(_sparse_picture(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:
@@ -521,6 +521,25 @@ class SparseCodec:
             out, value if value.format in ("csr", "csc", "bsr", "dia", "coo") else value.tocoo()
         )
         return {f"{stem}.npz": out.getvalue()}
+
+
+def _sparse_picture(value: Any) -> str:
+    """Return a sparse matrix's own text; where that would copy much of it, that of its beginning."""
+    if value.nnz <= SHOWN:
+        return str(value)[:4000]
+    if value.format != "csr":
+        return repr(value)
+    lines = str(value[: _rows_of(value.indptr)]).splitlines()
+    return "\n".join([repr(value), *lines[1:]])[:4000]
+
+
+SHOWN = 10_000
+"""Elements of a sparse matrix that is shown as a whole."""
+
+
+def _rows_of(starts: np.ndarray[Any, Any]) -> int:
+    """Return how many rows have what a preview shows."""
+    return min(len(starts) - 1, int(np.searchsorted(starts, 20)) + 1)
 
 
 def _family(value: Any) -> str:

@@ -15,7 +15,7 @@ from linea.values import plain
 from linea.values.arrays import from_npy, npy
 from linea.values.columns import bits
 from linea.values.digest import Walk, class_name, finish
-from linea.values.frame_hash import array_source, bare, converted, plain_objects
+from linea.values.frame_hash import CONVERTED, array_source, bare, converted, plain_objects
 from linea.values.ipc import from_ipc, pack, unpack
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, printed, source
@@ -281,7 +281,8 @@ class Unpack:
         if "categories" in form:
             categories = self.whole.index(form["categories"], f"{path}-categories")
             dtype = pd.CategoricalDtype(categories, form["ordered"])
-            return pd.Categorical.from_codes(arrow.to_numpy(), dtype=dtype, validate=False)
+            codes = _numpy(arrow, np.dtype(arrow.type.to_pandas_dtype()))
+            return pd.Categorical.from_codes(codes, dtype=dtype, validate=False)
         if "interval" in form:
             left, right = (self.index(form[side], f"{path}-{side}") for side in SIDES)
             return pd.arrays.IntervalArray.from_arrays(left, right, closed=form["interval"])
@@ -373,9 +374,23 @@ def _numpy(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> Any:
                     ticks[at : at + len(chunk)][valid == 0] = np.iinfo(np.int64).min  # NaT
                 at += len(chunk)
         return ticks.view(dtype.newbyteorder("=")).astype(dtype, copy=False)
+    if dtype.kind == "b" and not arrow.null_count:
+        return _bools(arrow)
     if arrow.null_count or dtype.kind not in "iuf":
         return arrow.to_numpy().astype(dtype, copy=True)
     return _own_numbers(arrow, dtype.newbyteorder("=")).astype(dtype, copy=False)
+
+
+def _bools(arrow: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Return a column of bits as a numpy array, made some rows at a time."""
+    found = np.empty(len(arrow), bool)
+    at = 0
+    for chunk in arrow.chunks:
+        for start in range(0, len(chunk), CONVERTED):
+            count = min(CONVERTED, len(chunk) - start)
+            found[at : at + count] = bits(chunk.buffers()[1], chunk.offset + start, count)
+            at += count
+    return found
 
 
 def _own_numbers(arrow: pa.ChunkedArray, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -165,7 +165,11 @@ def _nulls(column: Any) -> int:
     if isinstance(mask, np.ndarray):
         return int(np.count_nonzero(mask))
     if isinstance(codes, np.ndarray) and isinstance(array, pd.Categorical):
-        return int(np.count_nonzero(codes < 0))
+        blocks = (codes[at : at + CONVERTED] for at in range(0, len(codes), CONVERTED))
+        return sum(int(np.count_nonzero(block < 0)) for block in blocks)
+    if isinstance(column.dtype, pd.SparseDtype):
+        filled = len(array) - len(array.sp_values) if pd.isna(array.fill_value) else 0
+        return filled + int(pd.isna(array.sp_values).sum())
     stored = getattr(array, "_pa_array", None)
     if isinstance(stored, pa.ChunkedArray) and not pa.types.is_floating(stored.type):
         return int(stored.null_count)
@@ -188,10 +192,20 @@ def _label(label: object) -> str:
         return f"<{type(label).__name__}>"
 
 
+def _first(frame: Any) -> Any:
+    """Return the rows that are shown of a frame."""
+    import pandas as pd
+
+    if any(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
+        # A slice of a sparse column takes memory for each of its rows.
+        return frame.take(range(min(SHOWN, len(frame))))
+    return frame.iloc[:SHOWN]
+
+
 def _picture(value: Any) -> str:
     try:
         if type(value).__name__ == "DataFrame":
-            shown = value.iloc[:SHOWN].to_string(max_rows=SHOWN, max_cols=12, line_width=118)
+            shown = _first(value).to_string(max_rows=SHOWN, max_cols=12, line_width=118)
         else:
             shown = repr(value[:SHOWN])
     except Exception as error:
