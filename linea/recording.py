@@ -150,7 +150,7 @@ def draft_of_variable(
     session: Session, variable: str, name: ArtifactName, encoded: Encoded, *, now: datetime
 ) -> Draft:
     """A draft of what `variable` holds at the end of a session."""
-    kept = slicing.backward(session.steps, session.criterion([variable]))
+    kept = slicing.backward(session.steps, session.criterion([variable]), facts=session.blocks)
     made = criterion.render(session, kept, result=variable)
     common = {
         "name": name, "value": encoded, "author": author(), "created": now, "message": None, "tags": (),
@@ -287,7 +287,7 @@ def slice_of_save(
         else:
             result = identifier(name)
             last = f"{result} = {expression}"
-        kept = slicing.backward(session.steps, wanted)
+        kept = slicing.backward(session.steps, wanted, facts=session.blocks)
         return criterion.render(session, kept, result=result, last=last), kept, False
     return _slice_with_running(session, path)
 

@@ -40,7 +40,10 @@ CLOSING = "__import__('matplotlib.pyplot').pyplot.close('all')  # as the noteboo
 CLOSES = re.compile(
     r"""(\w+|__import__\('matplotlib.pyplot'\)\.pyplot)\.close\((['"]all['"])?\)\s*(;?|#.*)$"""
 )
-"""Statements that close figures, and do as well where there are none."""
+"""Statements that close figures, if it is pyplot that they ask, and do as well where there are none."""
+
+FIGURES = ("figure:", "hidden:current figure", "hidden:figures")
+"""What the locations of figures begin with."""
 
 INTERRUPT = "KeyboardInterrupt"
 """What a statement raised that somebody stopped by hand."""
@@ -59,22 +62,48 @@ class Typed(NamedTuple):
 _UNTYPED = Typed("", "")
 
 
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """What was known of names as a block began to run, see `trimming.Piece`."""
+
+    kinds: Mapping[str, str]
+    shares: Mapping[str, frozenset[str]]
+
+
+class Kept(list[int]):
+    """Positions of the steps of a slice."""
+
+    def __init__(
+        self, positions: Iterable[int], skeletons: Mapping[int, trimming.Skeleton]
+    ) -> None:
+        super().__init__(positions)
+        self.skeletons = skeletons
+        """Loops among them of which only what they go over is needed."""
+
+
 def backward(
-    steps: Sequence[Step], criterion: Iterable[Location], *, forced: Iterable[int] = ()
-) -> list[int]:
+    steps: Sequence[Step],
+    criterion: Iterable[Location],
+    *,
+    forced: Iterable[int] = (),
+    facts: Mapping[int, BlockFacts] | None = None,
+) -> Kept:
     """Positions in `steps` of those that `criterion`, as it stands after the last, rests on.
 
-    The steps at `forced` are kept too, with what they rest on.
+    The steps at `forced` are kept too, with what they rest on. With `facts`, what was known of
+    names as blocks began to run, loops rest on no more than what is left of them needs.
     """
     wanted = frozenset(criterion)
+    bare = _Skeletons(steps, facts or {})
     # `from __future__` decides how all that follows is compiled.
     always = {i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")}
     always.update(forced)
     while True:
-        kept = _reach_back(steps, wanted, always)
+        kept = _reach_back(steps, wanted, always, bare)
         missing = (_deletions(steps, kept, wanted) | _ways_of_children(steps, kept)) - always
         if not missing:
-            return _without_idle_closings(steps, sorted(kept))
+            left = _without_idle_closings(steps, sorted(kept))
+            return Kept(left, {i: s for i, s in bare.found.items() if i in kept})
         always |= missing
 
 
@@ -84,11 +113,12 @@ def _without_idle_closings(steps: Sequence[Step], kept: list[int]) -> list[int]:
     drawn = False
     for i in kept:
         effects = steps[i].effects
-        if not CLOSES.match(steps[i].statement.source):
-            drawn = drawn or any(
-                location.startswith(("figure:", "hidden:current figure", "hidden:figures"))
-                for location in effects.binds | effects.mutates
-            )
+        changed = effects.binds | effects.mutates
+        closes = CLOSES.match(steps[i].statement.source) and all(
+            location.startswith((*FIGURES, "package:matplotlib", "module:")) for location in changed
+        )
+        if not closes:
+            drawn = drawn or any(location.startswith(FIGURES) for location in changed)
         elif not drawn:
             continue
         left.append(i)
@@ -113,8 +143,54 @@ def shown_before(steps: Sequence[Step], end: int) -> dict[str, str]:
     return {} if theirs else dict(pairs)
 
 
+class _Skeletons:
+    """Loops of a slice of which only what they go over is needed."""
+
+    def __init__(self, steps: Sequence[Step], facts: Mapping[int, BlockFacts]) -> None:
+        self.steps = steps
+        self.facts = facts
+        self.found: dict[int, trimming.Skeleton] = {}
+        self._elsewhere: bool | None = None
+
+    def reads(self, i: int, need: set[Location]) -> frozenset[Location]:
+        """What step `i` rests on when no more than `need` is needed of it."""
+        step = self.steps[i]
+        effects = step.effects
+        self.found.pop(i, None)
+        known = self.facts.get(step.index)
+        seen = known is not None and step.error is None and not step.assumed
+        if known is None or not seen or not need.isdisjoint(effects.mutates | effects.unbinds):
+            return effects.reads
+        wanted = frozenset(need & effects.binds)
+        names = frozenset(b for b in effects.binds if b.isidentifier() and not INPUT.match(b))
+        if not all(n.isidentifier() for n in wanted) or self._bound_elsewhere():
+            return effects.reads
+        kinds = known.kinds
+        if effects.reads & _MAKES_ITEMS:
+            kinds = {n: k for n, k in kinds.items() if k != "library"}
+        left = trimming.skeleton(step.statement.source, wanted, names, kinds)
+        if left is None or not left.reads.isdisjoint(effects.mutates):
+            return effects.reads
+        self.found[i] = left
+        words = trimming.mentions_in(step.statement.source)
+        below = {r for r in effects.reads if r.isidentifier() and r not in words}
+        return frozenset(map(Location, left.reads)) | below
+
+    def _bound_elsewhere(self) -> bool:
+        """Whether functions may bind names of the session."""
+        if self._elsewhere is None:
+            self._elsewhere = any(_BINDS_GLOBALS.search(s.statement.source) for s in self.steps)
+        return self._elsewhere
+
+
+_MAKES_ITEMS = frozenset({Location("package:polars"), Location("package:pyarrow")})
+"""Packages whose columns make new objects of what they hold when they are gone over."""
+
+_BINDS_GLOBALS = re.compile(r"\b(global|globals|exec|setattr|__main__|vars|locals|get_ipython)\b")
+
+
 def _reach_back(
-    steps: Sequence[Step], criterion: frozenset[Location], forced: set[int]
+    steps: Sequence[Step], criterion: frozenset[Location], forced: set[int], bare: _Skeletons
 ) -> set[int]:
     need = set(criterion)
     kept: set[int] = set()
@@ -126,9 +202,10 @@ def _reach_back(
             or not need.isdisjoint(effects.mutates)
         ):
             kept.add(i)
+            reads = effects.reads if i in forced else bare.reads(i, need)
             need -= effects.binds
             need -= effects.unbinds
-            need |= effects.reads
+            need |= reads
         elif effects.unbinds:
             need -= effects.unbinds
     return kept
@@ -213,7 +290,8 @@ def emit(
         origins.append(None)
     future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
     order = [*future, *(k for k in kept if k not in future)]
-    bodies = _bodies(steps, order, needed, result, last, facts, user_classes)
+    skeletons = kept.skeletons if isinstance(kept, Kept) else {}
+    bodies = _bodies(steps, order, needed, result, last, facts, user_classes, skeletons)
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
         if body is None:
@@ -262,14 +340,6 @@ def emit(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class BlockFacts:
-    """What was known of names as a block began to run, see `trimming.Piece`."""
-
-    kinds: Mapping[str, str]
-    shares: Mapping[str, frozenset[str]]
-
-
 def _bodies(
     steps: Sequence[Step],
     order: Sequence[int],
@@ -278,6 +348,7 @@ def _bodies(
     last: str | None,
     facts: Mapping[int, BlockFacts] | None,
     user_classes: bool,
+    skeletons: Mapping[int, trimming.Skeleton],
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
@@ -297,15 +368,19 @@ def _bodies(
         bare = all(w.startswith("module:") for w in step.effects.mutates) and not any(
             r.startswith("file:") for r in step.effects.reads
         )
+        source = step.statement.source
+        if i in skeletons and facts is not None:
+            source = "\n".join(line.text for line in skeletons[i].lines)
         pieces.append(
             trimming.Piece(
-                step.statement.source,
+                source,
                 known.kinds,
                 known.shares,
                 bare,
                 _bound_only(step),
                 frozenset(b[7:] for b in step.effects.binds if b.startswith("module:")),
-                frozenset(r for r in step.effects.reads if r.isidentifier()),
+                frozenset(r for r in step.effects.reads if r.isidentifier())
+                - (skeletons[i].gone if i in skeletons else frozenset()),
                 step.error is not None,
                 fixed,
             )
@@ -313,7 +388,18 @@ def _bodies(
     results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))
     if facts is None:
         return [trimming.whole(p.source) for p in pieces]
-    return trimming.trim(pieces, results, user_classes=user_classes)
+    bodies = trimming.trim(pieces, results, user_classes=user_classes)
+    for n, i in enumerate(order):
+        body = bodies[n]
+        if i in skeletons and body is not None:
+            bodies[n] = [_numbered(line, skeletons[i]) for line in body]
+    return bodies
+
+
+def _numbered(line: trimming.Line, left: trimming.Skeleton) -> trimming.Line:
+    """A line of what is left of a loop, with its number in all of it."""
+    number = left.lines[line.number].number if line.number is not None else None
+    return trimming.Line(line.text, number)
 
 
 def _bound_only(step: Step) -> frozenset[str] | None:

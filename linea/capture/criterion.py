@@ -46,7 +46,7 @@ def slice_of_expression(session: Session, expression: str, *, result: str) -> Sl
     if isinstance(tree.body, ast.Name) and unbound:
         raise SliceError(f"no variable named {unbound[0]!r} in this session")
     last = None if expression == result else f"{result} = {expression}"
-    kept = slicing.backward(session.steps, session.wanted_by(tree.body))
+    kept = slicing.backward(session.steps, session.wanted_by(tree.body), facts=session.blocks)
     return render(session, kept, result=result, last=last)
 
 

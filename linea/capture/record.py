@@ -44,7 +44,7 @@ class Record:
         wanted = self.criteria.get(name)
         if wanted is None:
             raise SliceError(f"no variable {name!r} was left by {self.source}")
-        return render(self, slicing.backward(self.steps, wanted), result=name)
+        return render(self, slicing.backward(self.steps, wanted, facts=self.blocks), result=name)
 
 
 def dump(session: Session, *, text: str, ended: str) -> str:

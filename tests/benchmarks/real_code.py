@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +38,8 @@ for _key in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_key, "1")
 
 import nasty  # noqa: E402
+
+nasty.DEEP |= {"statsmodels", "linearmodels", "networkx", "imblearn", "mapie", "lightgbm"}
 from harness import in_child, statement_count  # noqa: E402
 
 SECONDS = 120
@@ -108,6 +110,8 @@ def program_of(path: Path) -> nasty.Program:
         return nasty.Program(path.stem, "real", [path.read_text()], beside)
     cells = json.loads(path.read_text())["cells"]
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    # Without a kernel there is nothing to draw in.
+    code = [re.sub(r"(?m)^%(matplotlib|config) .*\n?", "", cell) for cell in code]
     return nasty.Program(path.stem, "notebook", [c for c in code if c.strip()], beside)
 
 
@@ -209,7 +213,11 @@ def _near(one: float, other: float) -> bool:
     return abs(one - other) <= 1e-9 * max(abs(one), abs(other), 1e-3)
 
 
-def measure(path: Path, minimal: int, seed: int, *, fresh: bool) -> Row:
+Known = Mapping[tuple[str, str], str]
+"""Minimal slices found before, by program and variable."""
+
+
+def measure(path: Path, minimal: int, seed: int, known: Known, *, fresh: bool) -> Row:
     """Run a program, slice its variables, run the slices, and find minimal ones."""
     row = Row(path.name)
     program = program_of(path)
@@ -242,7 +250,8 @@ def measure(path: Path, minimal: int, seed: int, *, fresh: bool) -> Row:
             row.right, row.close = ([n for n in ns if n != name] for ns in (row.right, row.close))
             _judge(row, program, code, [name], first, fresh=True)
         if name not in row.wrong:
-            row.targets.append(_smallest(program, name, code, first[name]))
+            before = known.get((row.name, name))
+            row.targets.append(_smallest(program, name, code, first[name], before))
     return row
 
 
@@ -281,13 +290,20 @@ def _judge(
 # -------------------------------------------------------------------------------------- minimal
 
 
-def _smallest(program: nasty.Program, name: str, code: str, want: str) -> Target:
+def _smallest(
+    program: nasty.Program, name: str, code: str, want: str, before: str | None
+) -> Target:
+    """A 1-minimal slice; the one found `before`, if it still gives the value."""
+
     def holds(text: str, *, fresh: bool = False) -> bool:
         status, have = asked(program, "alone", fresh=fresh, code=text, names=[name])
         return status == "ok" and (have[name] == want or is_close(have[name], want))
 
-    smallest, complete = minimise(code, holds)
-    if smallest != code and not holds(smallest, fresh=True):
+    if before is not None and holds(before, fresh=True):
+        smallest, complete = before, True
+    else:
+        smallest, complete = minimise(code, holds)
+    if before != smallest != code and not holds(smallest, fresh=True):
         # A library that the fork has loaded is missed: search in new interpreters.
         smallest, complete = minimise(code, lambda text: holds(text, fresh=True))
     return Target(name, statement_count(code), statement_count(smallest), complete, code, smallest)
@@ -419,6 +435,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="a new interpreter for every run")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path, help="keep everything found here")
+    parser.add_argument("--known", type=Path, help="take minimal slices from what --json kept")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
@@ -429,10 +446,13 @@ def main() -> None:
         for p in sorted(given.folder.rglob("*"))
         if p.suffix in (".py", ".ipynb") and any(w in p.name for w in given.only or [""])
     ]
+    known: dict[tuple[str, str], str] = {}
+    for old in json.loads(given.known.read_text()) if given.known else []:
+        known |= {(old["name"], t["name"]): t["smallest"] for t in old["targets"] if t["complete"]}
     rows: list[Row] = []
     with ThreadPoolExecutor(given.jobs) as pool:
         for row in pool.map(
-            lambda p: measure(p, given.minimal, given.seed, fresh=given.fresh), paths
+            lambda p: measure(p, given.minimal, given.seed, known, fresh=given.fresh), paths
         ):
             rows.append(row)
             print(table([row]).split("\n")[1], file=sys.stderr, flush=True)

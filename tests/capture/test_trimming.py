@@ -97,3 +97,64 @@ def test_a_name_that_is_bound_anew_at_the_address_of_the_one_before(tmp_path: Pa
     turns = "".join(f"for i in range({n}):\n    t = {{6: i}}\n" for n in range(2, 9))
     code = slice_of(f"t = {{1: 2}}\n{turns}", "t", tmp_path)
     assert "for i in range(8):" in code
+
+
+LOOPS = [
+    (
+        "targets over what was there before need no body",
+        "d = {'a': [1], 'b': [2]}\nlog = []\nfor i, (k, v) in enumerate(d.items()):\n"
+        "    log.append(k)\n    for j in range(2):\n        print(i, j)\nr = k\n",
+        "r",
+        "d = {'a': [1], 'b': [2]}\nfor i, (k, v) in enumerate(d.items()):\n    pass\nr = k\n",
+    ),
+    (
+        "of nested loops the inner one stays for its own target",
+        "log = []\nfor i in range(3):\n    log.append(i)\n    for j in ('x', 'y'):\n        log.append(j)\nr = j\n",
+        "r",
+        "for i in range(3):\n    for j in ('x', 'y'):\n        pass\nr = j\n",
+    ),
+    (
+        "what the body changes of what is gone over stays",
+        "rows = [[1], [2]]\nlog = []\nfor row in rows:\n    row.append(3)\n    log.append(row[0])\nr = row\n",
+        "r",
+        "rows = [[1], [2]]\nlog = []\nfor row in rows:\n    row.append(3)\n    log.append(row[0])\nr = row\n",
+    ),
+    (
+        "a loop that may end early stays",
+        "log = []\nfor i in range(9):\n    log.append(i)\n    if len(log) > 2:\n        break\nr = i\n",
+        "r",
+        "log = []\nfor i in range(9):\n    log.append(i)\n    if len(log) > 2:\n        break\nr = i\n",
+    ),
+    (
+        "a target that a function binds too stays as it is",
+        "def f():\n    global i\n    i = 7\nfor i in range(3):\n    f()\nr = i\n",
+        "r",
+        "def f():\n    global i\n    i = 7\nfor i in range(3):\n    f()\nr = i\n",
+    ),
+    (
+        "objects that the loop makes may be changed by it",
+        "def make():\n    return [[1], [2]]\nlog = []\nfor row in make():\n    log.append(row)\n    log[-1].append(5)\nr = row\n",
+        "r",
+        "def make():\n    return [[1], [2]]\nlog = []\nfor row in make():\n    log.append(row)\n    log[-1].append(5)\nr = row\n",
+    ),
+    (
+        "an iterator that the body uses up stays with it",
+        "it = iter([1, 2, 3, 4])\nlog = []\nfor x in it:\n    log.append(next(it))\nr = x\n",
+        "r",
+        "it = iter([1, 2, 3, 4])\nlog = []\nfor x in it:\n    log.append(next(it))\nr = x\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("title", "source", "name", "expected"), LOOPS, ids=[x[0] for x in LOOPS])
+def test_of_a_loop_stays_what_its_targets_need(
+    title: str, source: str, name: str, expected: str, tmp_path: Path
+) -> None:
+    """A body whose observed changes nobody needs goes; the slice gives the same value."""
+    code = slice_of(source, name, tmp_path)
+    assert code == expected, title
+    whole: dict[str, object] = {}
+    alone: dict[str, object] = {}
+    exec(source, whole)
+    exec(code, alone)
+    assert whole[name] == alone[name]

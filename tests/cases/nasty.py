@@ -31,6 +31,8 @@ from harness import in_child, preload  # noqa: E402
 WORDS = re.compile(r"^(===|---) ?(.*)$")
 SECONDS = 90
 KEPT: list[object] = []
+DEEP: set[str] = set()
+"""Packages whose objects are compared by their attributes, not by what they print."""
 
 
 @dataclass
@@ -115,7 +117,11 @@ def load(group: str, text: str) -> Iterator[Program]:
 
 
 def programs() -> list[Program]:
-    return [p for path in sorted((HERE / "nasty").glob("*.txt")) for p in load(path.stem, path.read_text())]
+    return [
+        p
+        for path in sorted((HERE / "nasty").glob("*.txt"))
+        for p in load(path.stem, path.read_text())
+    ]
 
 
 # ------------------------------------------------------------------------------------- values
@@ -144,7 +150,9 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if kind in (set, frozenset):
         return f"{kind.__name__}({', '.join(sorted(map(sub, value)))})"
     if isinstance(value, dict):
-        inner = [f"{sub(k)}: {sub(v)}" for k, v in dict.items(value) if not str(k).endswith("_time")]
+        inner = [
+            f"{sub(k)}: {sub(v)}" for k, v in dict.items(value) if not str(k).endswith("_time")
+        ]
         return f"{name}({', '.join(inner)}){_attributes(value, sub)}"
     package = kind.__module__.partition(".")[0]
     if package == "pandas" and hasattr(value, "to_csv"):
@@ -159,7 +167,10 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
         return f"{name} {value.dtype} {value.shape} {sub(value.tolist())}"
     if package == "numpy" and kind.__name__ in ("Generator", "RandomState"):
         bits = value.bit_generator if kind.__name__ == "Generator" else value._bit_generator
-        return f"{name} {bits.state!r} {bits.seed_seq.n_children_spawned}"
+        spawned = getattr(
+            bits.seed_seq, "n_children_spawned", None
+        )  # a legacy seed has no sequence
+        return f"{name} {sub(bits.state)} {spawned}"
     if package in LIBRARIES and (shown := LIBRARIES[package](value, kind.__name__)) is not None:
         return f"{name} {sub(shown)}"
     if package == "matplotlib" and kind.__name__ == "Figure":
@@ -177,7 +188,11 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if isinstance(value, types.ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, type):
-        inner = [f"{k}: {sub(v)}" for k, v in vars(value).items() if not k.startswith("__")] if kind.__module__ in ("__main__", "builtins") and value.__module__ == "__main__" else []
+        inner = (
+            [f"{k}: {sub(v)}" for k, v in vars(value).items() if not k.startswith("__")]
+            if kind.__module__ in ("__main__", "builtins") and value.__module__ == "__main__"
+            else []
+        )
         return f"class {value.__name__} {inner}"
     if isinstance(value, types.GeneratorType):
         frame = value.gi_frame
@@ -205,7 +220,13 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
         return text
     if kind.__name__ in ("Thread", "ForkProcess", "SpawnProcess"):
         return f"{name} {value.is_alive()}"
-    return re.sub(r" at 0x[0-9a-fA-F]+|/tmp/tmp\w+(/\d+/work)?|name=\d+|fd=\d+|0x[0-9a-fA-F]+", "", f"{name} {value!r}")
+    if package in DEEP and getattr(value, "__dict__", None):
+        return f"{name}{_attributes(value, sub)}"
+    return re.sub(
+        r" at 0x[0-9a-fA-F]+|/tmp/tmp\w+(/\d+/work)?|name=\d+|fd=\d+|0x[0-9a-fA-F]+",
+        "",
+        f"{name} {value!r}",
+    )
 
 
 def _torch(value: Any, kind: str) -> object:
@@ -234,11 +255,19 @@ def _scipy(value: Any, kind: str) -> object:
 
 
 def _networkx(value: Any, kind: str) -> object:
-    return [dict(value.nodes(data=True)), list(value.edges(data=True)), value.graph] if hasattr(value, "nodes") else None
+    return (
+        [dict(value.nodes(data=True)), list(value.edges(data=True)), value.graph]
+        if hasattr(value, "nodes")
+        else None
+    )
 
 
 def _statsmodels(value: Any, kind: str) -> object:
-    return [value.params.tolist()] if hasattr(value, "params") else [getattr(value, "exog", None), getattr(value, "endog", None)]
+    return (
+        [value.params.tolist()]
+        if hasattr(value, "params")
+        else [getattr(value, "exog", None), getattr(value, "endog", None)]
+    )
 
 
 LIBRARIES: dict[str, Callable[[Any, str], object]] = {
@@ -248,13 +277,27 @@ LIBRARIES: dict[str, Callable[[Any, str], object]] = {
     "scipy": _scipy,
     "networkx": _networkx,
     "statsmodels": _statsmodels,
-    "duckdb": lambda v, k: v.execute("select table_name, estimated_size from duckdb_tables()").fetchall() if k == "DuckDBPyConnection" else None,
+    "duckdb": lambda v, k: (
+        v.execute("select table_name, estimated_size from duckdb_tables()").fetchall()
+        if k == "DuckDBPyConnection"
+        else None
+    ),
     "PIL": lambda v, k: [v.mode, v.size, v.tobytes(), v.info] if hasattr(v, "tobytes") else None,
     "plotly": lambda v, k: v.to_plotly_json() if hasattr(v, "to_plotly_json") else None,
     "altair": lambda v, k: v.to_dict() if hasattr(v, "to_dict") else None,
-    "pyarrow": lambda v, k: [str(v.schema), v.to_pydict()] if hasattr(v, "to_pydict") else v.to_pylist() if hasattr(v, "to_pylist") else v.to_pybytes() if k == "Buffer" else None,
+    "pyarrow": lambda v, k: (
+        [str(v.schema), v.to_pydict()]
+        if hasattr(v, "to_pydict")
+        else v.to_pylist()
+        if hasattr(v, "to_pylist")
+        else v.to_pybytes()
+        if k == "Buffer"
+        else None
+    ),
     "numba": lambda v, k: list(v.items()) if k == "Dict" else list(v) if k == "List" else None,
-    "dask": lambda v, k: sorted(map(str, v.__dask_graph__())) and k if hasattr(v, "__dask_graph__") else None,
+    "dask": lambda v, k: (
+        sorted(map(str, v.__dask_graph__())) and k if hasattr(v, "__dask_graph__") else None
+    ),
 }
 """By package, what tells two of its objects apart."""
 
@@ -369,15 +412,21 @@ def check_saves(program: Program) -> Verdict:
             place.mkdir()
             lay(program, place / "work")
             result = found["results"][name]
-            status, got = in_child(lambda: alone(code, [result or name], place / "work"), timeout=SECONDS)  # noqa: B023
+            status, got = in_child(
+                lambda: alone(code, [result or name], place / "work"), timeout=SECONDS
+            )  # noqa: B023
             have = got[result or name] if status == "ok" else "raised " + got[-600:]
             verdict.checked += 1
             if have != found["values"][name]:
-                verdict.wrong.append(f"{name}: {_differing(found['values'][name], have)}\n--- slice of {name}\n{code}")
+                verdict.wrong.append(
+                    f"{name}: {_differing(found['values'][name], have)}\n--- slice of {name}\n{code}"
+                )
     return verdict
 
 
-def _as_script(program: Program, folder: Path, saver: Saver | None = None) -> tuple[Any, dict[str, Any]]:
+def _as_script(
+    program: Program, folder: Path, saver: Saver | None = None
+) -> tuple[Any, dict[str, Any]]:
     from linea.capture.script import main_module, run_statements
     from linea.capture.session import Session
 
@@ -459,7 +508,9 @@ def check(program: Program, choose: Names = names_of) -> Verdict:
         root = Path(base).resolve()
         (root / "0").mkdir()
         lay(program, root / "0" / "work")
-        status, found = in_child(lambda: whole(program, root / "0" / "work", choose), timeout=SECONDS)
+        status, found = in_child(
+            lambda: whole(program, root / "0" / "work", choose), timeout=SECONDS
+        )
         if status != "ok":
             verdict.endless = "took too long" in found or "MemoryError" in found
             verdict.wrong.append("the program itself: " + found[-1500:])
@@ -478,7 +529,9 @@ def check(program: Program, choose: Names = names_of) -> Verdict:
                 want = found["values"][name].replace(str(root / "0"), str(place))
                 have = got[name] if status == "ok" else "raised " + got[-600:]
                 if have != want and name not in found["loose"]:
-                    verdict.wrong.append(f"{name}: {_differing(want, have)}\n--- slice of {name}\n{code}")
+                    verdict.wrong.append(
+                        f"{name}: {_differing(want, have)}\n--- slice of {name}\n{code}"
+                    )
     return verdict
 
 
@@ -508,7 +561,9 @@ if __name__ == "__main__":
     loud = "-q" not in sys.argv
     totals = [0, 0, 0]
     for program in programs():
-        if program.missing or (words and not any(w in program.title or w in program.group for w in words)):
+        if program.missing or (
+            words and not any(w in program.title or w in program.group for w in words)
+        ):
             continue
         verdict = check(program)
         totals[0] += 1
