@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+from linea.capture.library_types import is_immutable_of_library
 from linea.capture.rules import NOISE
 from linea.capture.source import Uses
 from linea.capture.walk import ATOMS, IMMUTABLE, address
@@ -73,7 +76,24 @@ def _identity(value: object) -> Any:
         return _Atom((value,)) if kind is float or kind is complex else value
     if kind in IMMUTABLE and kind not in _UNREPEATED:
         return _Ref((address(value), repr(value)))
-    return _Ref((address(value), None))
+    return _Ref((address(value), _content(value, kind)))
+
+
+def _content(value: Any, kind: type) -> object:
+    """What a scalar of a library holds: a new one is often made where the last one was."""
+    shown = _shown_by(kind)
+    return None if shown is None else (kind, shown(value))
+
+
+@lru_cache(maxsize=1024)
+def _shown_by(kind: type) -> Callable[[Any], object] | None:
+    """What gives the content of a scalar of numpy or pandas; None for all other objects."""
+    package = kind.__module__.partition(".")[0] if isinstance(kind.__module__, str) else ""
+    if package not in ("numpy", "pandas") or not is_immutable_of_library(kind, package):
+        return None
+    if package == "pandas":
+        return repr
+    return kind.tobytes if hasattr(kind, "tobytes") else None
 
 
 class _Ref(tuple[Any, ...]):

@@ -299,7 +299,7 @@ def _smallest(
         status, have = asked(program, "alone", fresh=fresh, code=text, names=[name])
         return status == "ok" and (have[name] == want or is_close(have[name], want))
 
-    if before is not None and holds(before, fresh=True):
+    if before is not None and holds(before):
         smallest, complete = before, True
     else:
         smallest, complete = minimise(code, holds)
