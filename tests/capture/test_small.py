@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,9 +28,11 @@ print(json.dumps([slice_of_name(session, name).code for name in names]), file=sy
 
 def slices(source: str, names: list[str], folder: Path) -> list[list[str]]:
     """The lines of slices, in an interpreter that has loaded nothing yet."""
+    # Libraries that other tests loaded have left their settings in this process.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("KMP_", "_RJEM"))}
     done = subprocess.run(
         [sys.executable, "-c", FRESH], input=json.dumps([source, names, str(folder)]),
-        capture_output=True, text=True, timeout=100, check=True, cwd=folder,
+        capture_output=True, text=True, timeout=100, check=True, cwd=folder, env=clean,
     )  # fmt: skip
     return [code.splitlines() for code in json.loads(done.stdout.splitlines()[-1])]
 
