@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import sys
+import time
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +32,11 @@ FAULTS = "debug.log"
 RECORD = "LINEA_RECORD"
 """Environment variable: the file to which the record of a session goes, in place of the store."""
 RUNS = "runs"
-"""In the store: the folder of records of last runs."""
+"""In the store: the folder of records of last runs, one for each file that ran."""
+MOST_RUNS = 100
+"""Records kept there, the newest …"""
+MOST_RUN_BYTES = 50_000_000
+"""… of no more than so many bytes in all, besides the very last."""
 MOST_FAULTS = 1_000_000
 """Bytes of it after which it begins anew."""
 
@@ -125,6 +130,30 @@ def _write_record(session: Session) -> None:
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(dump(session, text=text_digest(session.text), ended=ended), encoding="utf-8")
     part.replace(path)
+    if named is None:
+        _prune_records(path)
+
+
+def _prune_records(newest: Path) -> None:
+    """Remove the oldest records; `newest` stays, whatever its size."""
+    records: list[tuple[float, int, Path]] = []
+    parts: list[tuple[float, int, Path]] = []
+    for path in newest.parent.iterdir():
+        with contextlib.suppress(OSError):  # another session may remove it too
+            state = path.stat()
+            (parts if path.suffix == ".part" else records).append(
+                (state.st_mtime, state.st_size, path)
+            )
+    records.sort(key=lambda record: (record[2] == newest, record[0]), reverse=True)
+    size = 0
+    late = [path for moment, _, path in parts if moment < time.time() - 3600]  # of killed sessions
+    for number, (_, length, path) in enumerate(records[1:], 2):
+        size += length
+        if number > MOST_RUNS or size > MOST_RUN_BYTES:
+            late.append(path)
+    for path in late:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def record_path(root: Path, source: str) -> Path | None:

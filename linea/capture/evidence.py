@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import time
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,12 +16,13 @@ from linea.capture.files import Touched
 from linea.capture.filing import FileRead, lists_folders
 from linea.capture.hidden import BUILTINS, Facts
 from linea.capture.instruments import Instruments
-from linea.capture.looking import Look, unseen
+from linea.capture.looking import LEAST, Look, unseen
 from linea.capture.objects import NOTHING, Reach
 from linea.capture.randomness import RANDOM
 from linea.capture.rules import ASKING, EVERYWHERE, NOISE, SEEDS, SETTER, SHARING
 from linea.capture.running import Running
 from linea.capture.source import uses
+from linea.capture.sparing import spares_arrays
 from linea.capture.walk import address, is_a
 from linea.trace import Effects, Location, Statement
 
@@ -67,6 +69,34 @@ def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
         running.indirect = True
         running.reads |= tools.graph.holders(streams)
     return running
+
+
+def prepare(tools: Instruments, running: Running, steps: int) -> None:
+    """Hash what `running`, which comes next after `steps` statements, may write to."""
+    graph, scope = tools.graph, tools.scope
+    running.spared = running.uses.inert
+    if running.spared or not graph.contents.known:
+        return
+    augments = any(isinstance(n, ast.AugAssign) for n in ast.walk(running.node))
+    running.spared = spares_arrays(running, scope) or (
+        not augments and harmless.is_harmless(running, scope)
+    )
+    if running.spared or not graph.contents.pending:
+        return
+    below = [graph.reach.get(n, NOTHING).keys for n in running.reads]
+    near: dict[str, bool] = {}
+    """Whether a name shares anything with what the statement reads."""
+    wanted = []
+    for key in graph.contents.pending:
+        for name in graph.holders([key]):
+            if name not in near:
+                keys = graph.reach.get(name, NOTHING).keys
+                near[name] = name in running.reads or not all(map(keys.isdisjoint, below))
+            if near[name]:
+                wanted.append(key)
+                break
+    deadline = time.thread_time() + max(tools.budget.allowance(steps), LEAST)
+    graph.contents.hash(wanted, deadline)
 
 
 def of_expression(tools: Instruments, node: ast.expr, running: Running) -> Running:
@@ -168,7 +198,8 @@ class Evidence:
         tools = self.tools
         observed = self.runs and not harmless.is_harmless(self.running, tools.scope)
         self._forget_unbound()
-        look = Look(tools.scope, tools.budget, self.bound, self.step)
+        spared = self.running.spared
+        look = Look(tools.scope, tools.budget, self.bound, self.step, spared=spared)
         look.at(self.bound | self.rebound)
         look.changed |= unseen(tools.graph, known, names=self.rebound)
         if observed:
@@ -208,7 +239,10 @@ class Evidence:
                 lost = known.get(name, NOTHING).opaque - graph.reach.get(name, NOTHING).opaque
                 graph.link(name, lost)
         # Objects that were below these names and no longer are may live on under others.
-        gone = {key for name in self.reads for key in known[name].keys} - look.visited
+        below = {key for name in self.reads for key in known[name].keys}
+        gone = below - look.visited
+        # So may arrays whose memory is still below them, in another array.
+        gone |= (below & graph.prints.keys()) - look.printed
         look.at(graph.holders(gone))
         if not harmless.only_looks(self.running):
             look.changed |= unseen(graph, known, names=self.reads)

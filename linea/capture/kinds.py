@@ -28,6 +28,9 @@ from linea.capture.walk import ATOMS, IMMUTABLE, Handler, Walk, address, is_a, m
 
 _abc: Any = sys.modules.get("_abc")
 
+_FRAMES = frozenset({
+    types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, types.FrameType,
+})  # fmt: skip
 _POSITIVE = (1 << 62) - 1
 
 
@@ -46,6 +49,8 @@ class Kind:
     """The library it comes from, if any."""
     user: bool
     """It was made by the user's own code."""
+    code: bool
+    """Its objects can be called, or it was made by the user's own code."""
     salt: int
     """Makes the same content in objects of other types another print."""
 
@@ -70,9 +75,10 @@ class Kinds:
         self.user_classes |= user
         library = "" if user or package in ("builtins", "linea") else package
         if package == "linea" or _is_shell(module):
-            return Kind(name, None, "", False, 0)
+            return Kind(name, None, "", False, True, 0)
         handler = self._handler(kind, package, user)
-        return Kind(name, handler, library, user, hash(name) >> 1 & _POSITIVE)
+        code = user or kind in _FRAMES or any("__call__" in vars(base) for base in kind.__mro__)
+        return Kind(name, handler, library, user, code, hash(name) >> 1 & _POSITIVE)
 
     def _handler(self, kind: type, package: str, user: bool) -> Handler | None:
         if kind in IMMUTABLE:

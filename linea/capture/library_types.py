@@ -6,6 +6,7 @@ Libraries are recognised by the names of their types, and never imported.
 from __future__ import annotations
 
 import bisect
+import marshal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,12 +14,18 @@ from typing import Any
 
 from xxhash import xxh3_64, xxh3_64_intdigest
 
+from linea.capture.contents import LARGE
 from linea.capture.instances import attributes_of, nothing, opaque
-from linea.capture.prints import sequence, shallow
-from linea.capture.walk import MAX_KEYS, Handler, Walk, address, qualname
+from linea.capture.prints import joined, sequence, shallow
+from linea.capture.walk import ATOMS, MAX_KEYS, Handler, Walk, address, qualname
 
 
 def _ndarray(obj: Any, walk: Walk) -> object:
+    return _array(obj, obj, walk)
+
+
+def _array(obj: Any, holder: Any, walk: Walk) -> object:
+    """`obj` by its memory; `holder` is what stands for it from look to look."""
     base = obj
     shared: list[int] = []
     while True:
@@ -39,16 +46,32 @@ def _ndarray(obj: Any, walk: Walk) -> object:
     walk.keys.update(shared)
     walk.shares[address(obj)] = shared
     if obj.dtype.hasobject:
-        if obj.dtype.names is None:
-            return (
-                obj.dtype.str,
-                obj.shape,
-                obj.strides,
-                sequence(obj.ravel().tolist(), obj.size, walk),
-            )
-        rows = [cell for row in obj.ravel().tolist() for cell in row]
-        return (obj.dtype.str, obj.shape, obj.strides, sequence(rows, len(rows), walk))
-    return (obj.dtype.str, obj.shape, obj.strides, _array_print(obj))
+        content = _objects(obj, walk)
+    elif obj.nbytes >= LARGE:
+        content = walk.contents.version(holder, obj.nbytes, _array_print, walk)
+    else:
+        content = _array_print(obj)
+    return (obj.dtype.str, obj.shape, obj.strides, content)
+
+
+def _objects(obj: Any, walk: Walk) -> int:
+    """The content of an array of Python objects."""
+    items = obj.ravel().tolist()
+    if obj.dtype.names is not None:
+        items = [cell for row in items for cell in row]
+    elif len(items) >= MANY and ATOMS.issuperset(map(type, items)):
+        return walk.contents.version(obj, len(items) * _EACH, _atoms_print, walk)
+    return sequence(items, len(items), walk)
+
+
+MANY = 4096
+"""Items of an array of objects from which on their content is hashed late."""
+_EACH = 500
+"""Bytes of numbers that are hashed in the time that one object takes."""
+
+
+def _atoms_print(obj: Any) -> int:
+    return xxh3_64_intdigest(marshal.dumps(obj.ravel().tolist(), 2))
 
 
 def _cython_view(obj: Any, walk: Walk) -> object:
@@ -119,7 +142,7 @@ def _masked_array(obj: Any, walk: Walk) -> object:
     mask = obj._mask
     walk.stack.append(mask)
     return (
-        _ndarray(numpy.asarray(obj), walk),
+        _array(numpy.asarray(obj), obj, walk),
         obj._sharedmask,
         obj.fill_value if obj.dtype.names is None else None,
     )
@@ -206,10 +229,17 @@ def _backed_array(obj: Any, walk: Walk) -> object:
 def _arrow_array(obj: Any, walk: Walk) -> object:
     """pandas arrays held by Arrow: immutable chunks, replaced on every write."""
     data = obj._pa_array
-    return (str(data.type), len(data), _arrow_print(data, walk))
+    size = int(data.nbytes)
+    if size < LARGE:
+        return (str(data.type), len(data), _arrow_print(data))
+    return (str(data.type), len(data), walk.contents.version(obj, size, _arrow_array_print, walk))
 
 
-def _arrow_print(data: Any, walk: Walk) -> int:
+def _arrow_array_print(obj: Any) -> int:
+    return _arrow_print(obj._pa_array)
+
+
+def _arrow_print(data: Any) -> int:
     digest = xxh3_64()
     for chunk in getattr(data, "chunks", [data]):
         for buffer in chunk.buffers():
@@ -252,17 +282,35 @@ def _lazy(obj: Any, walk: Walk) -> object:
 
 
 def _polars_frame(obj: Any, walk: Walk) -> object:
-    return tuple((s.name, str(s.dtype), _polars_print(s, walk)) for s in obj.get_columns())
+    columns = obj.get_columns()
+    schema = tuple((s.name, str(s.dtype)) for s in columns)
+    if any(kind == "Object" for _, kind in schema) or obj.estimated_size() < LARGE:
+        return (schema, tuple(_polars_print(s, walk) for s in columns))
+    size = int(obj.estimated_size())
+    return (schema, obj.shape, walk.contents.version(obj, size, _polars_hash, walk))
+
+
+def _polars_hash(frame: Any) -> int:
+    return joined(*(_arrow_print(s.to_arrow()) for s in frame.get_columns()))
 
 
 def _polars_series(obj: Any, walk: Walk) -> object:
-    return (obj.name, str(obj.dtype), _polars_print(obj, walk))
+    kind = str(obj.dtype)
+    if kind == "Object" or obj.estimated_size() < LARGE:
+        return (obj.name, kind, _polars_print(obj, walk))
+    size = int(obj.estimated_size())
+    read = _polars_series_hash
+    return (obj.name, kind, len(obj), walk.contents.version(obj, size, read, walk))
+
+
+def _polars_series_hash(series: Any) -> int:
+    return _arrow_print(series.to_arrow())
 
 
 def _polars_print(series: Any, walk: Walk) -> object:
     if str(series.dtype) == "Object":
         return sequence(series.to_list(), len(series), walk)
-    return _arrow_print(series.to_arrow(), walk)
+    return _arrow_print(series.to_arrow())
 
 
 def _tensor(obj: Any, walk: Walk) -> object:
@@ -284,9 +332,19 @@ def _tensor(obj: Any, walk: Walk) -> object:
             walk.stack.extend(attributes.values())
             shape.append(shallow(list(attributes.items())))
         if obj.device.type == "cpu" and obj.layout == torch.strided:
-            flat = obj.detach().contiguous().view(-1).view(torch.uint8) if obj.numel() else None
-            shape.append(0 if flat is None else xxh3_64_intdigest(memoryview(flat.numpy())))
+            size = obj.numel() * obj.element_size()
+            if size >= LARGE:
+                shape.append(walk.contents.version(obj, size, _tensor_print, walk))
+            else:
+                shape.append(_tensor_print(obj) if size else 0)
     return tuple(shape)
+
+
+def _tensor_print(obj: Any) -> int:
+    torch = sys.modules["torch"]
+    with torch._C.DisableTorchFunctionSubclass():
+        flat = obj.detach().contiguous().view(-1).view(torch.uint8)
+        return xxh3_64_intdigest(memoryview(flat.numpy()))
 
 
 def _backward_graph(root: Any, walk: Walk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from linea.capture.budget import Budget
 from linea.capture.objects import MIXED, NOTHING, Graph, Reach
@@ -16,11 +16,16 @@ LEAST = 0.02
 class Look:
     """One round of comparing: each name is looked at once, as far as the budget goes."""
 
-    def __init__(self, scope: Scope, budget: Budget, bound: set[str], steps: int) -> None:
+    def __init__(
+        self, scope: Scope, budget: Budget, bound: set[str], steps: int, *, spared: bool = False
+    ) -> None:
+        """`spared`: the statement wrote to no large buffer."""
         self.changed: set[int] = set()
         """Keys of objects that differ, or weren't compared."""
         self.visited: set[int] = set()
         """Keys of objects that are below the names looked at."""
+        self.printed: set[int] = set()
+        """Keys of objects that were compared."""
         self.blurred = False
         """Some were too large to compare, and count as changed."""
         self._scope = scope
@@ -28,6 +33,7 @@ class Look:
         self._budget = budget
         self._bound = bound
         self._steps = steps
+        self._spared = spared
         self._done: set[str] = set()
         self._crossed: set[str] = set()
         self._unlinked: dict[str, set[int]] = {}
@@ -56,11 +62,14 @@ class Look:
             self._blur(name)
             return
         started = time.thread_time()
-        changed, suspects = self._graph.look(name, started + max(allowance, LEAST))
-        self._budget.spent(name, time.thread_time() - started)
-        self.changed |= changed
+        seen = self._graph.look(name, started + max(allowance, LEAST), spared=self._spared)
+        if not (self._spared or is_bound):  # neither tells what comparing would cost
+            self._budget.spent(name, time.thread_time() - started)
+        self.changed |= seen.changed
+        self.printed |= seen.printed
+        self.blurred |= seen.blurred
         self.visited |= self._graph.reach.get(name, NOTHING).keys
-        self._share(suspects)
+        self._share(seen.suspects)
 
     def across(self, names: Iterable[str]) -> None:
         """Follow the links of `names`, whose objects changed, to what may share these unseen."""
@@ -68,7 +77,7 @@ class Look:
             links = self._graph.links.get(name, set()) | self._unlinked.get(name, set())
             self._share(self._graph.holders(k for k in links if k < MIXED) - {name})
 
-    def _share(self, names: set[str]) -> None:
+    def _share(self, names: Set[str]) -> None:
         """Compare `names`, which may hold what changed; take what can't be compared as changed."""
         graph = self._graph
         for name in names - self._crossed:
@@ -86,6 +95,7 @@ class Look:
         keys = self._graph.reach.get(name, NOTHING).keys
         self.changed |= keys
         self.visited |= keys
+        self.printed |= keys
 
 
 def unseen(graph: Graph, before: Mapping[str, Reach], names: Iterable[str]) -> set[int]:

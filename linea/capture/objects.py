@@ -11,12 +11,15 @@ because it is watched. An address that is used again by a new object is no dange
 the type and the content, so either they differ, or the two can't be told apart by the program.
 """
 
+from __future__ import annotations
+
 import time
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from linea.capture.contents import Contents
 from linea.capture.kinds import Kinds
 from linea.capture.trees import is_tree
 from linea.capture.walk import ATOMS, IMMUTABLE, MAX_KEYS, Walk, address, is_a
@@ -48,11 +51,27 @@ class Reach:
     """A matplotlib artist is below it."""
     lazy: bool = False
     """Something below it reads files only when it is used."""
+    code: bool = False
+    """What can be called, or is of a class of the user's own, is below it."""
     cut: bool = False
     """Too large to be walked whole: unknown objects may be below it."""
 
 
 NOTHING = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look at a name showed."""
+
+    changed: Set[int] = frozenset()
+    """Keys whose prints differ from those known."""
+    suspects: Set[str] = frozenset()
+    """Other names that hold a part of a tree that differs: which part did is for them to tell."""
+    printed: Set[int] = frozenset()
+    """Keys of what was compared."""
+    blurred: bool = False
+    """Some of `changed` weren't compared."""
 
 
 MIXED = -(1 << 80)
@@ -72,6 +91,7 @@ class Graph:
         self.shares: dict[int, list[int]] = {}
         self.buffers: dict[int, int] = {}
         """Start and size of the memory of arrays."""
+        self.contents = Contents()
         self.watched: dict[int, set[str]] = {}
         """By address of an object, the names for which it matters whether it lives."""
         self.lingering: set[str] = set()
@@ -86,9 +106,9 @@ class Graph:
         """Whether the user's own classes were seen."""
         return self._kinds.user_classes
 
-    def walk(self, values: Iterable[object], deadline: float) -> Walk:
-        """Walk everything below `values`."""
-        walk = Walk(deadline, self.prints, self.buffers)
+    def walk(self, values: Iterable[object], deadline: float, *, spared: bool = False) -> Walk:
+        """Walk everything below `values`; `spared`: no large buffer was written to."""
+        walk = Walk(deadline, self.prints, self.buffers, self.contents, spared=spared)
         stack = walk.stack
         stack.extend(values)
         seen = walk.seen
@@ -123,6 +143,8 @@ class Graph:
                         walk.prints[key] = (info.name, shape)
                 if walk.cut:
                     break
+            if info.code:
+                walk.code = True
             if info.user:
                 stack.append(kind)
             if not count & 255 and (
@@ -134,23 +156,19 @@ class Graph:
 
     # -------------------------------------------------------------------------------- names
 
-    def look(self, name: str, deadline: float) -> tuple[set[int], set[str]]:
-        """Walk the value of `name` anew.
-
-        Give the keys whose prints differ from those known, and other names that hold a part of
-        a tree that differs: which of its parts did is for them to tell.
-        """
+    def look(self, name: str, deadline: float, *, spared: bool = False) -> Seen:
+        """Walk the value of `name` anew; `spared`: no large buffer was written to since."""
         value = self.namespace.get(name, None)
         kind = type(value)
         if kind in ATOMS or kind in IMMUTABLE:
             self.forget(name)
-            return set(), set()
-        walk = self.walk([value], deadline)
+            return Seen()
+        walk = self.walk([value], deadline, spared=spared)
         before = self.reach.get(name, NOTHING).keys
         changed, parts = self._compare(walk, before)
         self._adopt(name, walk)
         suspects = {n for key in parts for n in self._sharing(key)}
-        return changed, suspects - {name}
+        return Seen(changed, suspects - {name}, walk.prints.keys(), walk.blurred)
 
     def _compare(self, walk: Walk, before: frozenset[int]) -> tuple[set[int], set[int]]:
         """Take the prints of a walk; give keys that changed, and keys of parts that may have."""
@@ -208,6 +226,7 @@ class Graph:
             walk.reads_all,
             walk.pyplot,
             walk.lazy,
+            walk.code,
             walk.cut,
         )
         if sharers:
@@ -243,6 +262,7 @@ class Graph:
                 owners.pop(key, None)
                 self.prints.pop(key, None)
                 self.shares.pop(key, None)
+                self.contents.drop(key)
                 if key < 0:
                     self.buffers.pop(~key, None)
 

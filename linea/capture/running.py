@@ -33,6 +33,8 @@ class Running:
     """Versions that it loaded by `linea.get`."""
     saves: bool = False
     """It does nothing but hand a value to linea."""
+    spared: bool = False
+    """It writes to the memory of no array there is."""
     blind: bool = False
     """Its beginning wasn't seen: it is taken to have done anything."""
     started: float = 0.0

@@ -21,6 +21,7 @@ from linea.capture.evidence import (
     begin,
     locations,
     of_expression,
+    prepare,
     read_so_far,
 )
 from linea.capture.files import Touched
@@ -135,12 +136,14 @@ class Session:
         """`statement` is about to run."""
         # CPU time: what others do on the machine is nobody's cost here.
         began = time.thread_time()
+        self.tools.graph.contents.statement += 1
         with uncollected():
             try:
                 if self.tools.figures.closed_since():
                     self._close_figures(statement.place)
                 self.open = begin(self.tools, node, statement)
                 self._note_kind(node, self.open.uses)
+                prepare(self.tools, self.open, len(self.steps))
                 self.files.start()
             except Exception as error:
                 self.fault("before a statement", error)
@@ -335,6 +338,7 @@ class Session:
 
     def rejoin(self) -> None:
         """Statements ran unwatched: take the namespace as they left it."""
+        self.tools.graph.contents.statement += 1
         _, unbound = self.tools.bindings.changes(NO_USES, completed=False)
         for name in unbound:
             self.tools.graph.forget(name)

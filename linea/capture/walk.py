@@ -16,7 +16,10 @@ import sys
 import types
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+
+if TYPE_CHECKING:
+    from linea.capture.contents import Contents
 
 # `id` raises an audit event for every call; this gives the same identity without one.
 address: Callable[[object], int] = object.__hash__
@@ -53,15 +56,25 @@ class Walk:
     """State of one walk."""
 
     __slots__ = (
-        "buffers", "cut", "deadline", "files", "keep", "keys", "known", "lazy", "mentions", "modules", "names",
-        "opaque", "packages", "prints", "pyplot", "reads_all", "seen", "shares", "stack", "trees", "weak",
+        "blurred", "buffers", "code", "contents", "cut", "deadline", "files", "keep", "keys", "known", "lazy",
+        "mentions", "modules", "names", "opaque", "packages", "prints", "pyplot", "reads_all", "seen",
+        "shares", "spared", "stack", "trees", "weak",
     )  # fmt: skip
 
     def __init__(
-        self, deadline: float, known: Mapping[int, object], buffers: dict[int, int]
+        self,
+        deadline: float,
+        known: Mapping[int, object],
+        buffers: dict[int, int],
+        contents: Contents,
+        *,
+        spared: bool,
     ) -> None:
         self.known = known
         self.buffers = buffers
+        self.contents = contents
+        self.spared = spared
+        """No large buffer known before can have been written to since."""
         self.seen: set[int] = set()
         self.stack: list[object] = []
         self.keep: list[object] = []
@@ -79,7 +92,11 @@ class Walk:
         self.reads_all = False
         self.pyplot = False
         self.lazy = False
+        self.code = False
+        """Something was met that can be called, or of a class of the user's own."""
         self.cut = False
+        self.blurred = False
+        """Something wasn't compared, and counts as changed."""
         self.deadline = deadline
 
     def blind(self, obj: object) -> None:

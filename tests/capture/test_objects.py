@@ -22,7 +22,7 @@ def changed_names(setup: str, statement: str) -> set[str]:
     exec(statement, namespace)
     keys: set[int] = set()
     for name in names:
-        keys |= graph.look(name, end)[0]
+        keys |= graph.look(name, end).changed
     return {n for n in graph.holders(keys) if n in names}
 
 

@@ -101,3 +101,23 @@ def test_a_running_program_asks_for_slices_itself(tmp_path: Path) -> None:
     done = linea(tmp_path, "run", "p.py")
     length = "\n".join(MODEL.splitlines()[:3]) + "\nvalue = len(xs) + 1\n"
     assert done.stdout == "out\n" + MODEL * 2 + 'name = "model"\n' + length + MODEL, done.stderr
+
+
+def test_records_of_many_files_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest stay, in number and size; what a killed session left half written goes."""
+    from linea import watching
+
+    monkeypatch.setattr(watching, "MOST_RUNS", 3)
+    monkeypatch.setattr(watching, "MOST_RUN_BYTES", 100)
+    sizes = {"a": 10, "b": 90, "c": 20, "d": 60, "newest": 500}
+    for moment, (name, size) in enumerate(sizes.items()):
+        path = tmp_path / f"{name}.json"
+        path.write_text("x" * size)
+        os.utime(path, (moment, moment))
+    (tmp_path / "e.7.part").write_text("x")
+    os.utime(tmp_path / "e.7.part", (5, 5))
+    (tmp_path / "f.8.part").write_text("x")
+    watching._prune_records(tmp_path / "newest.json")
+    assert {p.name for p in tmp_path.iterdir()} == {"newest.json", "d.json", "c.json", "f.8.part"}
