@@ -37,10 +37,8 @@ LAST_SHOWN = frozenset({"_", "__", "___"})
 CLOSING = "__import__('matplotlib.pyplot').pyplot.close('all')  # as the notebook does after a cell"
 """What a notebook does with figures between cells."""
 
-CLOSES = re.compile(
-    r"""(\w+|__import__\('matplotlib.pyplot'\)\.pyplot)\.close\((['"]all['"])?\)\s*(;?|#.*)$"""
-)
-"""Statements that close figures, if it is pyplot that they ask, and do as well where there are none."""
+CLOSES = re.compile(r"""[\w.()']+\.close\(['"]all['"]\)\s*(;?|#.*)$""")
+"""Statements that close all figures, if it is pyplot that they ask, and do as well where there are none."""
 
 FIGURES = ("figure:", "hidden:current figure", "hidden:figures")
 """What the locations of figures begin with."""
@@ -113,11 +111,9 @@ def _without_idle_closings(steps: Sequence[Step], kept: list[int]) -> list[int]:
     drawn = False
     for i in kept:
         effects = steps[i].effects
-        changed = effects.binds | effects.mutates
-        closes = CLOSES.match(steps[i].statement.source) and all(
-            location.startswith((*FIGURES, "package:matplotlib", "module:")) for location in changed
-        )
-        if not closes:
+        closes = Location("hidden:current figure") in effects.binds
+        if not (closes and CLOSES.match(steps[i].statement.source)):
+            changed = effects.binds | effects.mutates
             drawn = drawn or any(location.startswith(FIGURES) for location in changed)
         elif not drawn:
             continue
