@@ -564,6 +564,7 @@ def _magic(line: str) -> None:
     %linea status        what is recorded, time spent on it, whether slices are conservative
     %linea slice x       the code that made x
     %linea save x NAME   save x as an artifact, x by default
+    %linea log           what happened to the artifacts here; %linea log NAME to one
     %linea pause         stop recording; %linea resume goes on
     """
     from linea import watching
@@ -584,12 +585,24 @@ def _magic(line: str) -> None:
             variable, _, name = rest.strip().partition(" ")
             with session.aside():
                 print(repr(save_variable(session, variable, name.strip())))  # noqa: T201
+        case "log":
+            print(_log_lines(rest.strip()))  # noqa: T201 - asked for
         case "pause":
             pause()
         case "resume":
             resume()
         case _:
             print(_magic.__doc__)  # noqa: T201 - asked for
+
+
+def _log_lines(name: str) -> str:
+    """What happened to an artifact, or to all of them without a name, a line a version."""
+    found = log(name or None, limit=20)
+    rows = [
+        f"{each.created:%Y-%m-%d %H:%M}  {each.name}@v{each.number}  {each.message or ''}".rstrip()
+        for each in found
+    ]
+    return "\n".join(rows) or "no artifacts yet"
 
 
 def unwatch_ipython(shell: Any) -> None:

@@ -91,3 +91,22 @@ def test_status(history: History, tmp_path: Path) -> None:
     assert frame["why"].to_dict() == {"count": "table is at v3, made from v2", "table": ""}
     assert "count@v2  table is at v3" in repr(found)
     assert "<table>" in found._repr_html_()
+
+
+def test_an_artifact_shows_its_value_its_code_and_what_to_know_of_it(history: History) -> None:
+    """As HTML it has the value in small, the code, folded where it is long, and plain reasons."""
+    from dataclasses import replace
+
+    from linea.model import Preview
+    from linea.replay.card import card
+
+    found = linea.get("table@v2")
+    html = found._repr_html_()
+    assert "table@v2" in html and "<details open>" in html and "t = fix(t)" in html
+    assert "<b>bold" not in html.removeprefix("<div><b>table@v2</b>")
+    told = replace(found._version, conservative=("<it> ran before linea was loaded",))
+    page = card(told, "x = 1\n" * 40, Preview("image/png", b"\x89PNG"))
+    assert "code may hold more than it needs" in page and "&lt;it&gt; ran before" in page
+    assert "<details><summary>the code that made it, 40 lines" in page
+    assert "data:image/png;base64,iVBORw==" in page
+    assert "<script>" not in card(told, "", Preview("text/html", b"<script>"))

@@ -117,21 +117,8 @@ class Artifact:
         return f"<Artifact {self._version.revision}: {what}>"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from linea.replay.card import card
 
-        version = self._version
-        rows = {
-            "value": version.value.summary.get("text", version.value.type),
-            "made": f"{version.created:%Y-%m-%d %H:%M} by {version.author}",
-            "from": ", ".join([*(f"{p.name}@v{p.number}" for p in version.parents), *(i.path for i in version.inputs)]),
-            "commit": version.commit[:10],
-        }  # fmt: skip
-        body = "".join(
-            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{escape(str(v))}</td></tr>"
-            for k, v in rows.items()
-            if v
-        )
-        return (
-            f"<div><b>{escape(version.revision)}</b><table>{body}</table>"
-            f"<pre>{escape(self.get_code())}</pre></div>"
-        )
+        with self._beside(), self._opened() as repository:
+            code, preview = repository.code(self._version), repository.preview(self._version)
+        return card(self._version, code, preview)

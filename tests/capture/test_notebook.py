@@ -258,6 +258,7 @@ def test_watching_can_be_switched_on_late_and_asked_of(tmp_path: Path) -> None:
         )
         assert "statements recorded" in kernel.text("%linea status")
         assert kernel.text("%linea save zs late one") == "<Artifact late one@v1: list of 2>\n"
+        assert kernel.text("%linea log").endswith("late one@v1\n")
         assert kernel.text("import linea\nlinea.slice(zs)") == kept
 
 
