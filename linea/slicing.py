@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from linea import trimming
+from linea.names import bound_by
 from linea.trace import Location, Origin, Slice, Step
 
 OUTPUT = re.compile(r"^_(\d+|_{0,2})$")
@@ -416,7 +417,7 @@ _DEFINITIONS = (
     ast.AsyncFunctionDef,
     ast.ClassDef,
 )
-_BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try)
+_BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.TryStar, ast.Match)
 
 
 def _first(source: str) -> ast.stmt | None:
@@ -523,24 +524,8 @@ def _calls(text: str) -> bool:
     return any(isinstance(n, ast.Call) for n in ast.walk(node))
 
 
-def _named(node: ast.AST) -> list[str]:
-    """Names that `node` itself binds or deletes."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-            return [name]
-        case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [a.asname or a.name.partition(".")[0] for a in aliases if a.name != "*"]
-    return []
-
-
 def _awaited(text: str) -> tuple[str, int]:
-    names = sorted({name for node in ast.walk(ast.parse(text)) for name in _named(node)})
+    names = sorted({name for node in ast.walk(ast.parse(text)) for name in bound_by(node)})
     head = ["async def _linea_step():"]
     if names:
         head.append(f"    global {', '.join(names)}")

@@ -49,7 +49,7 @@ PAUSED = "some statements ran while linea was paused"
 FIRST_LOOK = 0.05
 """Seconds that looking at a name may take while no statement runs."""
 
-_BLOCKS = (ast.For, ast.While, ast.If, ast.With)
+_BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.TryStar, ast.Match)
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
 
 

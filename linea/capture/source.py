@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType
 
+from linea.names import bound_in
+
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -494,7 +496,7 @@ class _Reader:
             body: list[ast.AST] = list(node.body)
         else:
             body = [node.body]
-        bound, declared = _bound_in(body)
+        bound, declared = bound_in(body)
         inner = (local | {a.arg for a in everything} | bound) - declared
         for part in body:
             if isinstance(part, ast.stmt):
@@ -531,42 +533,9 @@ class _Reader:
             self.effects |= inner.effects
             self.keywords |= inner.keywords
             known |= inner.stores
-            declared = _bound_in([line])[1]
+            declared = bound_in([line])[1]
             for name in declared & (inner.stores | inner.maybe):
                 self.store(name, local, late, certain=False)
-
-
-def _bound_in(nodes: list[ast.AST]) -> tuple[set[str], set[str]]:
-    """Names that a function's body binds, and names that it declares global or nonlocal."""
-    bound: set[str] = set()
-    declared: set[str] = set()
-    todo = list(nodes)
-    while todo:
-        node = todo.pop()
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                bound.add(node.name)
-                todo += node.decorator_list
-                continue
-            case ast.Lambda():
-                continue
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                bound |= {n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr)}
-                continue
-            case ast.Name(ctx=ast.Store()) | ast.Name(ctx=ast.Del()):
-                bound.add(node.id)
-            case ast.Global():
-                declared |= set(node.names)
-            case ast.Import() | ast.ImportFrom():
-                bound |= {a.asname or a.name.split(".")[0] for a in node.names}
-            case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar():
-                if node.name:
-                    bound.add(node.name)
-            case ast.MatchMapping():
-                if node.rest:
-                    bound.add(node.rest)
-        todo += ast.iter_child_nodes(node)
-    return bound, declared
 
 
 def _last(node: ast.expr) -> str:

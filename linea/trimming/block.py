@@ -1,296 +1,126 @@
-"""Statements of one scope, and the names needed after them → the statements to leave out."""
+"""Statements of one scope, and the names needed after them → the statements to leave out.
+
+Backward over the statements, once over a branch and to a fixed point over a loop. Nothing ends a
+need: an assignment may be one that didn't run. So whatever way control takes, by `break`, `return`
+or an exception, it comes to where at most as much is needed as at the place that it left.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from linea.trimming.known import CONSUMING, PURE, READERS, WRITERS
-from linea.trimming.scope import Effect, Scope
-from linea.trimming.words import names_in, stored_names
+from linea.names import bound_in, bound_within
+from linea.trimming.effects import Effects, is_simple_class, is_simple_function
+from linea.trimming.scope import Effect
+from linea.trimming.words import names_in, names_inside, parameters_of
+
+Removed = list[tuple[ast.stmt, list[ast.stmt]]]
+"""Statements to leave out, each with the block that it stands in."""
 
 
-class Block(Scope):
-    """Statements of one scope, and what they do to its names."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a block is gone over."""
 
-    def effect(self, node: ast.stmt) -> Effect | None:
-        """What a simple statement does; None when its text leaves that open."""
-        binds: set[str] = set()
-        touches: set[str] = set()
-        match node:
-            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    if not self._stored_to(target, binds, touches):
-                        return None
-                if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                    touches.add(node.target.id)
-            case ast.Expr() | ast.Pass():
-                pass
-            case ast.Assert():
-                pass  # it held: the statement it is in ran to its end
-            case _:
-                return None
-        if not self._quiet(node, touches, binds):
-            return None
-        return Effect(frozenset(binds), frozenset(touches))
+    out: Removed | None
+    """Where to note what is left out; None to find out what is needed alone."""
+    risk: bool = False
+    """An exception may be caught by something that goes on: what is left out mustn't raise one."""
+    jumps: bool = True
+    """Jumps count as kept; not those of a loop that may be left out as a whole."""
 
-    def _stored_to(self, target: ast.expr, binds: set[str], touches: set[str]) -> bool:
-        match target:
-            case ast.Name():
-                binds.add(target.id)
-                return True
-            case ast.Tuple() | ast.List():
-                return all(self._stored_to(t, binds, touches) for t in target.elts)
-            case ast.Starred():
-                return self._stored_to(target.value, binds, touches)
-            case ast.Subscript(value=ast.Name(id=name)):
-                touches.add(name)
-                return self._known(name) or not self.program.user_classes
-        return False
 
-    def _known(self, name: str) -> bool:
-        return self.kinds.get(name) in ("atom", "atoms", "container", "library")
+class Block(Effects):
+    """Statements of one scope, and which of them can go."""
 
-    def _quiet(self, node: ast.AST, touches: set[str], binds: set[str]) -> bool:
-        """Whether everything evaluated in `node` is known to change nothing but `touches`."""
-        todo: list[ast.AST] = [node]
-        while todo:
-            part = todo.pop()
-            match part:
-                case ast.Lambda():
-                    continue
-                case ast.Await() | ast.Yield() | ast.YieldFrom():
-                    return False
-                case ast.NamedExpr():
-                    binds.add(part.target.id)
-                case ast.Call():
-                    if not self._call(part, touches):
-                        return False
-                case ast.comprehension():
-                    if part.is_async:
-                        return False
-                    touches |= self._consumed(part.iter)
-                    if not all(map(self._plain_truth, part.ifs)):
-                        return False
-                case ast.BoolOp(values=values) if not all(map(self._plain_truth, values)):
-                    return False
-                case ast.IfExp(test=test) | ast.Assert(test=test) if not self._plain_truth(test):
-                    return False
-                case (
-                    ast.Attribute()
-                    | ast.BinOp()
-                    | ast.Compare()
-                    | ast.Subscript()
-                    | ast.UnaryOp()
-                    | ast.JoinedStr()
-                ):
-                    # Of user classes these can run anything.
-                    if self.program.user_classes and not all(
-                        self._known(n) or self._valueless(n) for n in names_in(part)
-                    ):
-                        return False
-            todo += ast.iter_child_nodes(part)
-        return True
+    idle: Callable[[ast.stmt], bool] = staticmethod(lambda node: False)
+    """Whether a statement was seen never to run."""
 
-    def _plain_truth(self, test: ast.expr) -> bool:
-        """Whether asking if `test` is true can run no code of user classes."""
-        if not self.program.user_classes:
-            return True
-        return all(self._known(n) or self._valueless(n) for n in names_in(test))
-
-    def _consumed(self, node: ast.expr) -> set[str]:
-        """Names that may hold an iterator that going over `node` uses up."""
-        if self.kind(node, self.kinds) in ("atom", "atoms", "container", "pairs"):
-            return set()
-        return {
-            n
-            for n in names_in(node)
-            if self.kinds.get(n) not in ("atom", "atoms", "container", "library")
-            and not self._valueless(n)
-        }
-
-    def _call(self, call: ast.Call, touches: set[str]) -> bool:
-        function = call.func
-        arguments = [*call.args, *(k.value for k in call.keywords)]
-        if any(isinstance(a, (ast.Lambda, ast.Starred)) for a in arguments):
-            return False
-        if isinstance(function, ast.Name):
-            name = function.id
-            if self.program.functions.get(name) is not None and name not in self.parameters:
-                known = self.program.function_effect(name)
-                if known is None or call.keywords:
-                    return False
-                for mark in known.touches:
-                    n = int(mark[1:])
-                    if n < len(call.args):
-                        touches |= set(names_in(call.args[n]))
-                return True
-            if self._rebound(name):
-                return False
-            if name == "print" and any(k.arg == "file" for k in call.keywords):
-                return False
-            if name in ("sorted", "max", "min") and call.keywords:
-                return False
-            if name in PURE | CONSUMING:
-                if self.program.user_classes and not all(
-                    self._known(n) or self._valueless(n) for a in arguments for n in names_in(a)
-                ):
-                    return False
-                for argument in arguments:
-                    touches |= (
-                        self._consumed(argument)
-                        if name in CONSUMING | {"enumerate", "zip"}
-                        else set()
-                    )
-                return True
-            return False
-        if isinstance(function, ast.Attribute):
-            if self._library(function):
-                return True
-            owner = self.kind(function.value, self.kinds)
-            if owner == "atom":
-                return True
-            if owner in ("atoms", "container"):
-                if function.attr in READERS:
-                    return True
-                if function.attr in WRITERS and not call.keywords:
-                    touches |= set(names_in(function.value))
-                    return True
-        return False
-
-    def total(self) -> Effect | None:
-        """What all of a function's body can do to the world outside; None when that isn't clear."""
-        if self.globals:
-            return None
-        touches: set[str] = set()
-        for top in self.body:
-            for node in ast.walk(top):
-                if isinstance(
-                    node,
-                    (
-                        ast.Try,
-                        ast.TryStar,
-                        ast.With,
-                        ast.Raise,
-                        ast.Import,
-                        ast.ImportFrom,
-                        ast.ClassDef,
-                        ast.FunctionDef,
-                        ast.Delete,
-                    ),
-                ):
-                    return None
-                if isinstance(node, (ast.For, ast.While, ast.If)):
-                    head = node.iter if isinstance(node, ast.For) else node.test
-                    if not self._plain_truth(head) or not self._quiet(head, touches, set()):
-                        return None
-                    if isinstance(node, ast.For):
-                        touches |= self._consumed(node.iter)
-                        if not self._stored_to(node.target, set(), touches):
-                            return None
-                elif isinstance(node, ast.Return):
-                    if node.value is not None and not self._quiet(node.value, touches, set()):
-                        return None
-                elif isinstance(node, (ast.Break, ast.Continue)):
-                    continue
-                elif isinstance(node, ast.stmt):
-                    effect = self.effect(node)
-                    if effect is None:
-                        return None
-                    touches |= effect.touches
-        local = set(self.parameters)
-        bound = {n for s in self.body for n in stored_names(s)}
-        # Changing an object that only a global name reaches is not confined.
-        if any(t not in local and t not in bound for t in touches):
-            return None
-        shared = {
-            self.root(n)
-            for s in self.body
-            for n in names_in(s)
-            if n not in bound and n not in local and not self._valueless(n)
-        }
-        if any(
-            self.root(t) in shared
-            for t in touches
-            if self.root(t) not in {self.root(p) for p in local}
-        ):
-            return None
-        return Effect(touches=frozenset(touches))
-
-    def removed(self, need: set[str]) -> list[tuple[ast.stmt, list[ast.stmt]]]:
-        """Statements to leave out, each with the block that it stands in."""
+    def removed(self, need: set[str], *, risk: bool = False) -> Removed:
+        """Statements to leave out."""
         if self.inside_function:
             need = need | self.globals
-        self._out: list[tuple[ast.stmt, list[ast.stmt]]] = []
-        self._walk(self.body, set(need))
-        return self._out
+        # Functions and generators inside read names later than they stand.
+        need = need | names_inside(self.body)
+        out: Removed = []
+        self._walk(self.body, need, _Way(out, risk))
+        return out if not self.inside_function or self._keeps_scopes(out) else []
 
-    def _walk(
-        self, body: list[ast.stmt], need: set[str], *, record: bool = True
-    ) -> tuple[set[str], bool]:
+    def _keeps_scopes(self, out: Removed) -> bool:
+        """Whether each name left is still bound in the function, if it was."""
+        gone = {id(node) for node, _ in out}
+        left = _without(self.body, gone)
+        bound, _ = bound_in(left)
+        lost = bound_in(self.body)[0] - bound
+        words = {n.id for n in left if isinstance(n, ast.Name)}
+        words |= {n for g in left if isinstance(g, (ast.Global, ast.Nonlocal)) for n in g.names}
+        return not lost & words
+
+    def _walk(self, body: list[ast.stmt], need: set[str], way: _Way) -> tuple[set[str], bool]:
         """Go backward over a block; give what it needs before it, and whether anything of it is kept."""
         any_kept = False
         for node in reversed(body):
-            kept, need = self._one(node, need, body, record)
-            any_kept = any_kept or kept
+            kept, before = self._one(node, need, way)
+            if kept:
+                any_kept, need = True, need | before
+            elif way.out is not None:
+                way.out.append((node, body))
         return need, any_kept
 
-    def _one(
-        self, node: ast.stmt, need: set[str], body: list[ast.stmt], record: bool
-    ) -> tuple[bool, set[str]]:
+    def _one(self, node: ast.stmt, need: set[str], way: _Way) -> tuple[bool, set[str]]:
+        """Whether a statement is kept, and if so what it needs."""
+        if self.idle(node):
+            return False, need
         match node:
             case ast.For() | ast.While():
-                return self._loop(node, need, body, record)
+                return self._loop(node, need, way)
             case ast.If():
-                then, kept_then = self._walk(node.body, set(need), record=False)
-                other, kept_other = self._walk(node.orelse, set(need), record=False)
-                touched: set[str] = set()
-                bound: set[str] = set()
-                quiet = (
-                    self._plain_truth(node.test)
-                    and self._quiet(node.test, touched, bound)
-                    and not self._wanted(Effect(frozenset(bound), frozenset(touched)), need)
-                )
-                if not kept_then and not kept_other and quiet:
-                    if record:
-                        self._out.append((node, body))
+                return self._branch(node, need, way)
+            case ast.With() | ast.AsyncWith():
+                return self._with(node, need, way)
+            case ast.Try() | ast.TryStar():
+                return self._try(node, need, way)
+            case ast.Match():
+                return self._match(node, need, way)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                if node.name not in need and is_simple_function(node):
                     return False, need
-                if record:
-                    self._walk(node.body, set(need))
-                    self._walk(node.orelse, set(need))
-                return True, (then | other | set(names_in(node.test)))
-            case ast.With() if all(_opens(i.context_expr) for i in node.items):
-                inner, _ = self._walk(node.body, set(need), record=record)
-                return True, (inner | {n for i in node.items for n in names_in(i.context_expr)})
-            case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.decorator_list:
-                plain = all(isinstance(d, (ast.Constant, ast.Name)) for d in node.args.defaults)
-                unread = node.name not in need and not self._mentioned_later(node, node.name)
-                if unread and record and plain:
-                    self._out.append((node, body))
+                if way.out is not None and not node.decorator_list:
+                    self._inner(node, way.out)
+                return True, need | {node.name, *names_in(node)}
+            case ast.ClassDef():
+                if node.name not in need and is_simple_class(node) and not way.risk:
                     return False, need
-                return True, (need | set(names_in(node)))
-            case ast.Import() | ast.ImportFrom():
-                return True, need
+                return True, need | {node.name, *names_in(node)}
+            case ast.Raise() if not way.risk:
+                return False, need  # it never ran: what it is in ran to its end
+            case ast.Break() | ast.Continue():
+                return way.jumps, need
         effect = self.effect(node)
-        if effect is not None:
-            if not self._wanted(effect, need):
-                if record:
-                    self._out.append((node, body))
-                return False, need
-            if (
-                not effect.touches
-                and isinstance(node, ast.Assign)
-                and all(isinstance(t, ast.Name) for t in node.targets)
-            ):
-                need = need - effect.binds
-        return True, (need | set(names_in(node)))
+        unwanted = effect is not None and not self._wanted(effect, need)
+        if unwanted and (not way.risk or self.cannot_raise(node)):
+            return False, need
+        return True, need | set(names_in(node))
+
+    def _inner(self, node: ast.FunctionDef | ast.AsyncFunctionDef, out: Removed) -> None:
+        """Cut inside a function of the scope: whatever it changes outside itself counts."""
+        risk = self.program.catches or node.name in self.program.risky
+        block = Block(self.program, node.body, {}, parameters=parameters_of(node), function=True)
+        block.idle = self.idle
+        out += block.removed(set(), risk=risk)
 
     def _wanted(self, effect: Effect, need: set[str]) -> bool:
         """Whether an effect matters: to a needed name, to an object one reaches, or outside."""
         if effect.binds & need or self._outside(effect):
             return True
         wanted = {self.root(n) for n in need if not self._valueless(n)}
-        return any(self.root(t) in wanted for t in effect.touches if not self._valueless(t))
+        return any(
+            self.root(t) in wanted or self.is_outside(t)
+            for t in effect.touches
+            if not self._valueless(t)
+        )
 
     def _outside(self, effect: Effect) -> bool:
         """Whether the effect shows outside the block: globals of a function, objects of its caller."""
@@ -298,86 +128,128 @@ class Block(Scope):
             return False
         if effect.binds & self.globals:
             return True
-        bound = {n for s in self.body for n in stored_names(s)} - self.globals
         outer = {self.root(p) for p in self.parameters} | {
             self.root(n)
             for s in self.body
             for n in names_in(s)
-            if n not in bound and not self._valueless(n)
+            if n not in self.bound and not self._valueless(n)
         }
         return any(
-            self.root(t) in outer or t not in bound
+            self.root(t) in outer or t not in self.bound
             for t in effect.touches
             if not self._valueless(t)
         )
 
-    def _loop(
-        self, node: ast.For | ast.While, need: set[str], body: list[ast.stmt], record: bool
-    ) -> tuple[bool, set[str]]:
-        head = node.iter if isinstance(node, ast.For) else node.test
-        touches: set[str] = set()
-        targets: set[str] = set()
-        quiet = self._plain_truth(head) and self._quiet(head, touches, targets)
-        if isinstance(node, ast.For):
-            touches |= self._consumed(node.iter)
-            quiet = quiet and self._stored_to(node.target, targets, touches)
-        inside = set(need)
-        if isinstance(node, ast.While):
-            inside |= set(names_in(node.test))
-        while True:
-            more, _ = self._walk([*node.body, *node.orelse], set(inside), record=False)
-            more = inside | more
-            if more == inside:
-                break
-            inside = more
-        jumps = any(isinstance(n, (ast.Return, ast.Raise)) for s in node.body for n in ast.walk(s))
-        real = self._worth(node, need)
-        if (
-            quiet
-            and not real
-            and not jumps
-            and not self._wanted(Effect(frozenset(targets), frozenset(touches)), need)
-        ):
-            if record:
-                self._out.append((node, body))
+    def _head(self, nodes: list[ast.expr], need: set[str], way: _Way, more: Effect) -> bool:
+        """Whether evaluating what decides over a block shows nowhere, so that it can go."""
+        touches, binds = set(more.touches), set(more.binds)
+        for node in nodes:
+            if not self.is_plain(node) or not self.quiet(node, touches, binds):
+                return False
+            if way.risk and not self.surely(node):
+                return False
+        return not self._wanted(Effect(frozenset(binds), frozenset(touches)), need)
+
+    def _branch(self, node: ast.If, need: set[str], way: _Way) -> tuple[bool, set[str]]:
+        probe = replace(way, out=None)
+        then, kept = self._walk(node.body, need, probe)
+        other, kept_other = self._walk(node.orelse, need, probe)
+        if not kept and not kept_other and self._head([node.test], need, way, Effect()):
             return False, need
-        if record:
-            self._walk(node.body, set(inside))
-            self._walk(node.orelse, set(inside))
-        return True, (inside | set(names_in(head)))
+        self._again(way, (node.body, need), (node.orelse, need))
+        return True, then | other | set(names_in(node.test))
 
-    def _worth(self, loop: ast.For | ast.While, need: set[str]) -> bool:
-        """Whether anything in a loop matters to what is needed after it, jumps aside."""
-        for part in [*loop.body, *loop.orelse]:
-            for node in ast.walk(part):
-                if isinstance(node, (ast.Break, ast.Continue, ast.Pass)) or not isinstance(
-                    node, ast.stmt
-                ):
-                    continue
-                if isinstance(node, (ast.For, ast.While, ast.If)):
-                    touches: set[str] = set()
-                    head = node.iter if isinstance(node, ast.For) else node.test
-                    binds: set[str] = set()
-                    if not self._plain_truth(head) or not self._quiet(head, touches, binds):
-                        return True
-                    if isinstance(node, ast.For):
-                        touches |= self._consumed(node.iter)
-                        if not self._stored_to(node.target, binds, touches):
-                            return True
-                    effect: Effect | None = Effect(frozenset(binds), frozenset(touches))
-                else:
-                    effect = self.effect(node)
-                if effect is None or self._wanted(effect, need):
-                    return True
-        return False
+    def _again(self, way: _Way, *parts: tuple[list[ast.stmt], set[str]]) -> None:
+        """Note what is left out of the parts of a statement that is kept."""
+        if way.out is not None:
+            for body, need in parts:
+                self._walk(body, need, way)
 
-    def _mentioned_later(self, node: ast.stmt, name: str) -> bool:
-        return any(
-            isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)
-            for s in self.body for n in ast.walk(s)
-        )  # fmt: skip
+    def _with(
+        self, node: ast.With | ast.AsyncWith, need: set[str], way: _Way
+    ) -> tuple[bool, set[str]]:
+        heads = [i.context_expr for i in node.items]
+        inner = way if self.never_swallows(node) else replace(way, risk=True)
+        if isinstance(node, ast.With) and all(map(self.reads_file, heads)):
+            _, kept = self._walk(node.body, need, replace(inner, out=None))
+            bound = bound_within(i.optional_vars for i in node.items if i.optional_vars)
+            if not kept and self._head(heads, need, way, Effect(frozenset(bound))):
+                return False, need
+        before, _ = self._walk(node.body, need, inner)
+        return True, before | {n for i in node.items for n in names_in(i)}
+
+    def _try(self, node: ast.Try | ast.TryStar, need: set[str], way: _Way) -> tuple[bool, set[str]]:
+        caught = [h for h in node.handlers if not (h.body and self.idle(h.body[0]))]
+        swallows = bool(caught) or any(
+            isinstance(n, (ast.Return, ast.Break, ast.Continue))
+            for s in node.finalbody
+            for n in ast.walk(s)
+        )
+        heads = [h.type for h in node.handlers if h.type is not None]
+        parts = [node.body, *(h.body for h in node.handlers), node.orelse, node.finalbody]
+        probe = replace(way, out=None)
+        if not any(self._walk(part, need, probe)[1] for part in parts):
+            names = frozenset(h.name for h in node.handlers if h.name)
+            if self._head(heads, need, way, Effect(names)):
+                return False, need
+        need = need | {n for h in heads for n in names_in(h)}
+        after, _ = self._walk(node.finalbody, need, way)
+        before, _ = self._walk(node.orelse, after, way)
+        for handler in node.handlers:
+            before = before | self._walk(handler.body, after, way)[0]
+        before, _ = self._walk(node.body, before, replace(way, risk=True) if swallows else way)
+        return True, before
+
+    def _match(self, node: ast.Match, need: set[str], way: _Way) -> tuple[bool, set[str]]:
+        heads = [node.subject, *(c.guard for c in node.cases if c.guard)]
+        patterns = [c.pattern for c in node.cases]
+        heads += [n.value for p in patterns for n in ast.walk(p) if isinstance(n, ast.MatchValue)]
+        probe = replace(way, out=None)
+        walked = [self._walk(c.body, need, probe) for c in node.cases]
+        classes = any(isinstance(n, ast.MatchClass) for p in patterns for n in ast.walk(p))
+        if not any(kept for _, kept in walked) and not classes and not way.risk:
+            bound = Effect(
+                frozenset(bound_within(patterns)), frozenset(self.consumed(node.subject))
+            )
+            if self._head(heads, need, way, bound):
+                return False, need
+        self._again(way, *((c.body, need) for c in node.cases))
+        before = need.union(*(w for w, _ in walked))
+        return True, before | {n for h in [*heads, *patterns] for n in names_in(h)}
+
+    def _loop(self, node: ast.For | ast.While, need: set[str], way: _Way) -> tuple[bool, set[str]]:
+        head = node.iter if isinstance(node, ast.For) else node.test
+        if not way.risk:
+            touches: set[str] = set()
+            targets: set[str] = set()
+            quiet = True
+            if isinstance(node, ast.For):
+                touches |= self.consumed(node.iter)
+                quiet = self.stored_to(node.target, targets, touches)
+            # If nothing in it adds to what is needed after it, neither do its turns together.
+            _, kept = self._walk(node.body, need, replace(way, out=None, jumps=False))
+            # What jumps in its `else` belongs to a loop around it.
+            kept = kept or self._walk(node.orelse, need, replace(way, out=None))[1]
+            effect = Effect(frozenset(targets), frozenset(touches))
+            if quiet and not kept and self._head([head], need, way, effect):
+                return False, need
+        inside = need | set(names_in(head))
+        probe = replace(way, out=None, jumps=True)
+        parts = [*node.body, *node.orelse]
+        while (more := self._walk(parts, inside, probe)[0] | inside) != inside:
+            inside = more
+        self._again(way, (node.body, inside), (node.orelse, inside))
+        targets = set(names_in(node.target)) if isinstance(node, ast.For) else set()
+        return True, inside | targets
 
 
-def _opens(node: ast.expr) -> bool:
-    """A manager that doesn't swallow exceptions and doesn't care what its body does: a file."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+def _without(body: list[ast.stmt], gone: set[int]) -> list[ast.AST]:
+    """All nodes of a body but those of the statements in `gone`."""
+    found: list[ast.AST] = []
+    todo: list[ast.AST] = list(body)
+    while todo:
+        node = todo.pop()
+        if id(node) not in gone:
+            found.append(node)
+            todo += ast.iter_child_nodes(node)
+    return found

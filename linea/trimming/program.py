@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from linea.names import bound_in, bound_within
 from linea.trimming.block import Block
 from linea.trimming.known import STOP
 from linea.trimming.lines import Line, cut, narrowed, whole
+from linea.trimming.risk import catches, risky_functions
 from linea.trimming.scope import Effect
-from linea.trimming.words import is_stateful, mentions_in, parameters_of, stored_names
+from linea.trimming.words import is_lazy, mentions_in, names_in, parameters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,25 @@ class Program:
             for t in self.trees
             if isinstance(t, ast.FunctionDef)
         }
-        self.guarded = any(p.raised for p in pieces) or any(
-            isinstance(n, (ast.Try, ast.TryStar, ast.With, ast.AsyncWith))
-            and any(self._calls_function(c) for c in ast.walk(n))
-            for t in self.trees
-            if t is not None
-            for n in ast.walk(t)
+        functions = {n: t for n, t in self.functions.items() if t is not None}
+        trees = [t for t in self.trees if t is not None]
+        raised = any(p.raised for p in pieces)
+        self.catches = raised or any(map(catches, trees))
+        """Somewhere an exception may be caught."""
+        self.risky = set(functions) if raised else risky_functions(trees, functions)
+        """Functions in which an exception may have been raised that something then caught."""
+        self.imported = self._imported()
+        self.read_in_functions = {
+            n
+            for t in trees
+            for d in ast.walk(t)
+            if isinstance(d, _DEFINITIONS)
+            for n in names_in(d)
+        }
+        self.filled_by_reading = any(
+            w in p.source for p in pieces for w in ("defaultdict", "__missing__")
         )
+        """A dictionary may get entries by being read."""
         self.confined: dict[str, Effect | None] = {}
         self.modules = self._modules()
         self.words = [mentions_in(p.source) for p in pieces]
@@ -113,33 +127,63 @@ class Program:
         found: set[str] = set()
         defined: set[str] = set()
         for tree in self.trees:
+            if tree is None:
+                continue
             if isinstance(tree, ast.FunctionDef):
                 # Two functions of one name: which of them a call means isn't clear.
                 (found if tree.name in defined else defined).add(tree.name)
-            for node in ast.walk(tree) if tree is not None else ():
-                if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-                    found.add(node.id)
-                elif isinstance(node, ast.arg):
-                    found.add(node.arg)
-                elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                    found |= {a.asname or a.name.split(".")[0] for a in node.names}
-                elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                    if node is not tree or not isinstance(node, ast.FunctionDef):
-                        found.add(node.name)
-                elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
-                    found |= {node.name} - {None}  # type: ignore[arg-type]
+                found |= bound_within(ast.iter_child_nodes(tree))
+            else:
+                found |= bound_within([tree])
         return found
 
     def _modules(self) -> dict[str, str]:
         """Names that the program binds to modules, and to nothing else."""
         found: dict[str, str] = {}
-        bound = [n for t in self.trees if t is not None for n in stored_names(t)]
+        others: set[str] = set()
         for tree in self.trees:
             if isinstance(tree, ast.Import):
                 for alias in tree.names:
                     name = alias.asname or alias.name.split(".")[0]
                     found[name] = f"module:{alias.name if alias.asname else name}"
-        return {n: m for n, m in found.items() if n not in bound}
+            elif tree is not None:
+                bound, declared = bound_in([tree])
+                others |= bound | declared | _declared(tree)
+        return {n: m for n, m in found.items() if n not in others}
+
+    def _imported(self) -> dict[str, tuple[str, str]]:
+        """Names that the program imports from modules, and binds to nothing else."""
+        found: dict[str, tuple[str, str]] = {}
+        others: set[str] = set()
+        for tree in self.trees:
+            if isinstance(tree, ast.ImportFrom) and tree.level == 0:
+                for alias in tree.names:
+                    found[alias.asname or alias.name] = (tree.module or "", alias.name)
+            elif tree is not None:
+                bound, declared = bound_in([tree])
+                others |= bound | declared | _declared(tree)
+        return {n: m for n, m in found.items() if n not in others}
+
+    def globals_of(self, name: str) -> set[str]:
+        """Names that a function of the program, and those that it calls, read from outside."""
+        found: set[str] = set()
+        done: set[str] = set()
+        todo = [name]
+        while todo:
+            tree = self.functions.get(one := todo.pop())
+            if tree is None or one in done:
+                continue
+            done.add(one)
+            own = bound_in(tree.body)
+            local = (own[0] | set(parameters_of(tree))) - own[1]
+            read = set(names_in(tree)) - local
+            found |= read
+            todo += read
+        return found
+
+    def saves_another(self, call: ast.Call) -> bool:
+        """Whether a call only saves a value as another artifact than the one that is asked for."""
+        return False
 
     def run(self) -> list[list[Line] | None]:
         kept: list[list[Line] | None] = [whole(p.source) for p in self.pieces]
@@ -168,13 +212,6 @@ class Program:
                 break
         return kept
 
-    def _calls_function(self, node: ast.AST) -> bool:
-        """Whether `node` calls a function of the program."""
-        match node:
-            case ast.Call(func=ast.Name(id=name)):
-                return name in self.functions
-        return False
-
     def _deferred(self, i: int) -> bool:
         return self.trees[i] is None or any(
             isinstance(
@@ -200,11 +237,12 @@ class Program:
         if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if tree.name in self.results:
                 return lines  # the function itself is the result
-            if self.guarded or tree.decorator_list or is_stateful(tree):
+            if tree.decorator_list:
                 return lines
             block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
-            return cut(lines, block.removed(set()))
-        if isinstance(tree, (ast.For, ast.While, ast.If, ast.With)):
+            risk = tree.name in self.risky or tree.name not in self.functions
+            return cut(lines, block.removed(set(), risk=risk))
+        if isinstance(tree, BLOCKS):
             block = Block(self, [tree], piece.kinds, shares=piece.shares)
             return cut(lines, block.removed({*later, *self.hidden[i]}))
         return lines
@@ -244,11 +282,13 @@ class Program:
             return self.confined[name]
         self.confined[name] = None  # recursive
         tree = self.functions.get(name)
-        if tree is None or tree.decorator_list or is_stateful(tree):
+        if tree is None or tree.decorator_list or is_lazy(tree):
             return None
         block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
         total = block.total()
         if total is None:
+            return None
+        if total.touches and (tree.args.vararg or tree.args.kwarg):
             return None
         # What is reached from a parameter is the caller's.
         positions = frozenset(
@@ -259,6 +299,15 @@ class Program:
         result = Effect(touches=frozenset(f"#{n}" for n in positions))
         self.confined[name] = result
         return result
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.TryStar, ast.Match)
+
+
+def _declared(tree: ast.stmt) -> set[str]:
+    """Names that a statement, and functions in it, declare global."""
+    return {n for g in ast.walk(tree) if isinstance(g, ast.Global) for n in g.names}
 
 
 def _unused_aliases(

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from linea.trimming.known import ATOMIC, CONSUMING, LIBRARY, LIBRARY_MODULES, PURE, READERS, WRITERS
-from linea.trimming.words import names_in
+from linea.names import COMPREHENSIONS, bound_by, bound_in, bound_within
+from linea.trimming.known import (
+    ATOMIC,
+    BUILTINS,
+    CONSUMING,
+    FRESH,
+    LIBRARY,
+    LIBRARY_MODULES,
+    PURE,
+    READ_MODES,
+    READERS,
+    SPLITTING,
+    WRITERS,
+)
+from linea.trimming.words import names_in, names_inside
+
+OUTSIDE = "<outside>"
+"""Stands for objects that something outside the scope may hold, and no name of it tells."""
 
 if TYPE_CHECKING:
     from linea.trimming.program import Program
@@ -41,6 +57,8 @@ class Scope:
         self.body = body
         self.parameters = parameters
         self.before = {**program.modules, **kinds}
+        self.there = frozenset(kinds)
+        """Names that were bound before."""
         self.inside_function = function
         self.globals: set[str] = {
             n
@@ -49,13 +67,79 @@ class Scope:
             if isinstance(g, (ast.Global, ast.Nonlocal))
             for n in g.names
         }
-        self.kinds = self._infer()
+        self.bound = bound_in(body)[0] - self.globals
+        """Names that are the scope's own."""
+        self.shares = shares or {}
         self.groups: dict[str, str] = {}
-        for name, others in (shares or {}).items():
-            self._merge([name, *others])
+        filled: set[str] = set()
+        while True:
+            self.kinds = self._infer(filled)
+            self._group()
+            # A container of atoms may be filled with others by another name, or by a call.
+            more = self._filled() - filled
+            if not more:
+                break
+            filled |= more
+
+    def given(self) -> dict[str, str]:
+        """What the parameters can hold."""
+        return dict.fromkeys(self.parameters, "?")
+
+    def _group(self) -> None:
+        """Bring together the names that may reach one object."""
+        self.groups = {}
+        for name, others in self.shares.items():
+            kinds = [self.kinds.get(o) or self.program.modules.get(o, "") for o in others]
+            held = any(k.startswith("module:") for k in kinds)
+            self._merge([name, *others, *([OUTSIDE] if held else [])])
         self._merge_aliases()
 
-    def _infer(self) -> dict[str, str]:
+    def _filled(self) -> set[str]:
+        """Names of containers of atoms in which something else may have been put."""
+        givers: set[str] = names_inside(self.body)
+        called = False
+        for top in self.body:
+            for node in ast.walk(top):
+                match node:
+                    case ast.Assign(targets=targets):
+                        pairs = [(t, node.value) for t in targets]
+                    case ast.AugAssign(target=target, value=value):
+                        pairs = [(target, value)]
+                    case ast.Call():
+                        pairs = []
+                        given = [*node.args, *(k.value for k in node.keywords)]
+                        if isinstance(node.func, ast.Attribute) and node.func.attr in WRITERS:
+                            pairs = [(node.func, a) for a in given]
+                        elif not self.leaves_alone(node):
+                            called = True
+                            givers.update(n for a in given for n in names_in(a))
+                            givers.update(names_in(node.func))
+                    case _:
+                        continue
+                for target, value in pairs:
+                    if isinstance(target, ast.Name) or self.kind(value, self.kinds) == "atom":
+                        continue
+                    givers.update(names_in(target))
+        if called:
+            givers |= self.before.keys() & self.program.read_in_functions
+        roots = {self.root(n) for n in givers if not self._valueless(n)}
+        return {n for n, k in self.kinds.items() if k == "atoms" and self.root(n) in roots}
+
+    def leaves_alone(self, call: ast.Call) -> bool:
+        """Whether a call is known to put nothing into what it is given."""
+        match call.func:
+            case ast.Name(id=name):
+                if self.program.functions.get(name) is not None:
+                    return self.program.function_effect(name) == Effect()
+                return name in PURE | CONSUMING | ATOMIC and not self._rebound(name)
+            case ast.Attribute(value=owner, attr=attr):
+                if self._library(call.func):
+                    return True
+                kind = self.kind(owner, self.kinds)
+                return kind == "atom" or (kind in ("atoms", "container") and attr in READERS)
+        return False
+
+    def _infer(self, filled: Iterable[str]) -> dict[str, str]:
         """What each name can hold here; names whose sites disagree are unknown."""
         sites: dict[str, list[Callable[[dict[str, str]], str]]] = {}
 
@@ -63,28 +147,26 @@ class Scope:
             sites.setdefault(name, []).append(kind)
 
         def target(node: ast.expr, kind: Callable[[dict[str, str]], str]) -> None:
-            if isinstance(node, ast.Name):
-                site(node.id, kind)
-            elif isinstance(node, (ast.Tuple, ast.List)):
-                for part in node.elts:
-                    target(
-                        part.value if isinstance(part, ast.Starred) else part,
-                        lambda e: _element(kind(e)),
-                    )
+            match node:
+                case ast.Name():
+                    site(node.id, kind)
+                case ast.Tuple() | ast.List():
+                    for part in node.elts:
+                        if isinstance(part, ast.Starred):
+                            target(part.value, lambda e: _rest(kind(e)))
+                        else:
+                            target(part, lambda e: _element(kind(e)))
+                case ast.Subscript(value=ast.Name(id=name)):
+                    site(name, lambda e: _stored(e.get(name, ""), kind(e)))
 
+        for name in filled:
+            site(name, lambda e: "container")
         for top in self.body:
             for node in ast.walk(top):
                 match node:
                     case ast.Assign():
                         for t in node.targets:
                             target(t, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
-                            if isinstance(t, ast.Subscript) and isinstance(t.value, ast.Name):
-                                site(
-                                    t.value.id,
-                                    lambda e, v=node.value, n=t.value.id: _stored(  # type: ignore[misc]
-                                        e.get(n, ""), self.kind(v, e)
-                                    ),
-                                )
                     case ast.AnnAssign() if node.value is not None:
                         target(node.target, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
                     case ast.AugAssign():
@@ -95,6 +177,8 @@ class Scope:
                                     ast.BinOp(ast.Name(n.target.id, ast.Load()), n.op, n.value), e
                                 ),  # type: ignore[misc]
                             )
+                        else:
+                            target(node.target, lambda e: "?")
                     case ast.NamedExpr():
                         target(node.target, lambda e, v=node.value: self.kind(v, e))  # type: ignore[misc]
                     case ast.For() | ast.comprehension():
@@ -102,22 +186,37 @@ class Scope:
                     case ast.With():
                         for item in node.items:
                             if item.optional_vars is not None:
-                                target(item.optional_vars, lambda e: "?")
-                    case ast.ExceptHandler() if node.name:
-                        site(node.name, lambda e: "?")
-                    case ast.FunctionDef() | ast.ClassDef():
-                        site(node.name, lambda e: "?")
+                                target(
+                                    item.optional_vars,
+                                    lambda e, c=item.context_expr: self.opened(c, e),  # type: ignore[misc]
+                                )
+                    case ast.AsyncFor() | ast.AsyncWith():
+                        for n in bound_within([node]):
+                            site(n, lambda e: "?")
+                    case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
+                        # What it binds is another's, under the same name.
+                        for n in bound_within([node]):
+                            site(n, lambda e: "?")
                     case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if (
                         attr in WRITERS
                     ):
-                        for argument in node.args:
+                        for argument in [*node.args, *(k.value for k in node.keywords)]:
                             site(
                                 name,
                                 lambda e, a=argument, n=name: _stored(  # type: ignore[misc]
                                     e.get(n, ""), self.kind(a, e)
                                 ),
                             )
-        known: dict[str, str] = {**self.before, **dict.fromkeys(self.parameters, "?")}
+                    case _ if not isinstance(node, ast.Name):
+                        for n in bound_by(node):
+                            site(n, lambda e: "?")
+
+        known: dict[str, str] = {**self.before, **self.given()}
+        # A comprehension's own name may be read outside of it, as another's.
+        read = {n.id for n in _outside_comprehensions(self.body) if isinstance(n, ast.Name)}
+        known.update(
+            {n: "?" for n in sites if n in read and n not in self.bound and n not in known}
+        )
         env: dict[str, str] = dict(known)
         for _ in range(20):
             new = dict(known)
@@ -141,7 +240,7 @@ class Scope:
             case ast.Name():
                 if node.id in env:
                     return env[node.id]
-                return "" if self.inside(node.id) else self.before.get(node.id, "?")
+                return "" if node.id in self.bound else self.before.get(node.id, "?")
             case ast.UnaryOp():
                 return (
                     "atom"
@@ -197,24 +296,22 @@ class Scope:
                     return "atom"
                 if name == "range":
                     return "atoms"
-                if (
-                    name in ("sum", "min", "max")
-                    and arguments
-                    and set(arguments) <= {"atom", "atoms", ""}
-                ):
-                    return "atom"
+                if name in ("sum", "min", "max") and arguments:
+                    arguments += [self.kind(k.value, env) for k in node.keywords if k.arg != "key"]
+                    first, *others = arguments
+                    most = {"atom", "atoms", ""} if len(node.args) == 1 else {"atom", ""}
+                    return "atom" if first in most and set(others) <= {"atom", ""} else "?"
                 if name in ("list", "tuple", "set", "sorted", "dict", "frozenset", "reversed"):
+                    arguments += [self.kind(k.value, env) for k in node.keywords if k.arg != "key"]
                     return "atoms" if set(arguments) <= {"atoms", "atom", ""} else "container"
                 if name in ("enumerate", "zip"):
                     return "pairs" if set(arguments) <= {"atoms", "atom", ""} else "?"
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)):
                 inside = self.kind(owner, env)
                 if inside == "atom":
-                    return (
-                        "atoms"
-                        if attr in ("split", "rsplit", "splitlines", "partition", "rpartition")
-                        else "atom"
-                    )
+                    if attr == "maketrans":
+                        return "?"
+                    return "atoms" if attr in SPLITTING else "atom"
                 if inside == "atoms":
                     if attr == "items":
                         return "pairs"
@@ -232,16 +329,22 @@ class Scope:
                     return ""
         return "?"
 
-    def inside(self, name: str) -> bool:
-        """Whether the name is bound by this block."""
-        if not hasattr(self, "_bound"):
-            self._bound = {
-                n.id
-                for s in self.body
-                for n in ast.walk(s)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-        return name in self._bound
+    def opened(self, manager: ast.expr, env: Mapping[str, str]) -> str:
+        """What `with manager as name` binds: `reader` is a file that is read alone."""
+        if isinstance(manager, ast.Name):
+            return env.get(manager.id, "?")
+        return "reader" if self.reads_file(manager) else "?"
+
+    def reads_file(self, node: ast.expr) -> bool:
+        """Whether it opens a file to read it."""
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            return False
+        if node.func.id != "open" or self._rebound("open") or "open" in self.bound:
+            return False
+        modes = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+        simple = all(isinstance(m, ast.Constant) and m.value in READ_MODES for m in modes)
+        keywords = {k.arg for k in node.keywords} <= {"mode", "encoding", "newline", "errors"}
+        return simple and keywords and len(node.args) <= 2
 
     def _rebound(self, name: str) -> bool:
         return (
@@ -268,6 +371,8 @@ class Scope:
                 self.groups[one] = other
 
     def _valueless(self, name: str) -> bool:
+        if name == OUTSIDE:
+            return False
         kind = self.kinds.get(name, "")
         if kind == "atom" or kind.startswith("module:"):
             return True
@@ -288,26 +393,55 @@ class Scope:
                         self._merge_into(node.target, node.value)
                     case ast.NamedExpr():
                         self._merge_into(node.target, node.value)
-                    case ast.For() | ast.comprehension():
-                        self._merge([*names_in(node.target), *names_in(node.iter)])
-                    case ast.With():
+                    case ast.For() | ast.AsyncFor() | ast.comprehension():
+                        names = [*names_in(node.target), *names_in(node.iter)]
+                        self._merge([*names, *self._behind(node.iter)])
+                    case ast.With() | ast.AsyncWith():
                         for item in node.items:
-                            self._merge(
-                                [
-                                    *names_in(item.context_expr),
-                                    *(names_in(item.optional_vars) if item.optional_vars else []),
-                                ]
-                            )
+                            opened = [item.context_expr, *filter(None, [item.optional_vars])]
+                            names = [n for part in opened for n in names_in(part)]
+                            self._merge([*names, *self._behind(item.context_expr)])
+                    case ast.Match():
+                        captured = [n for c in node.cases for n in bound_within([c.pattern])]
+                        names = [*names_in(node.subject), *captured]
+                        self._merge([*names, *self._behind(node.subject)])
+                    case ast.Try() | ast.TryStar():
+                        raised = [h.name for h in node.handlers if h.name]
+                        if raised:
+                            self._merge([*raised, *(n for s in node.body for n in names_in(s))])
                     case ast.Call():
                         self._merge_call(node)
-                    case ast.FunctionDef() | ast.Lambda():
+                    case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                        self._merge([node.name, *names_in(node)])
+                    case ast.Lambda():
                         self._merge(names_in(node))
+
+    def _behind(self, value: ast.expr) -> set[str]:
+        """Names of what the value of an expression may be a part of, though it doesn't say so."""
+        found: set[str] = set()
+        for node in ast.walk(value):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()):
+                    kind = self.kinds.get(name, "")
+                    if self.program.functions.get(name) is not None:
+                        found |= self.program.globals_of(name)
+                        found |= {OUTSIDE} if self.inside_function else set()
+                    elif kind.startswith("module:"):
+                        top = kind.removeprefix("module:").partition(".")[0]
+                        found |= set() if top in FRESH else {OUTSIDE}
+                case ast.Call(func=ast.Name(id=name)) if name not in self.bound:
+                    known = name in self.parameters or name in self.program.functions
+                    if known or (name in BUILTINS and not self._rebound(name)):
+                        continue
+                    module = self.program.imported.get(name, ("",))[0].partition(".")[0]
+                    found |= set() if module in FRESH else {OUTSIDE}
+        return found
 
     def _merge_into(self, target: ast.expr, value: ast.expr) -> None:
         kind = self.kind(value, self.kinds)
         if kind == "atom" or (kind in ("atoms", "pairs") and self._fresh(value)):
             return
-        self._merge([*names_in(target), *names_in(value)])
+        self._merge([*names_in(target), *names_in(value), *self._behind(value)])
 
     def _fresh(self, value: ast.expr) -> bool:
         """Whether an expression makes a new container."""
@@ -337,6 +471,7 @@ class Scope:
             and self.program.function_effect(node.func.id) == Effect()
         ):
             return
+        behind = self._behind(node.func)
         arguments = [*node.args, *(k.value for k in node.keywords)]
         names = [n for a in arguments for n in names_in(a)]
         if isinstance(node.func, ast.Attribute):
@@ -345,10 +480,15 @@ class Scope:
             if all(self.kind(a, self.kinds) == "atom" for a in arguments):
                 return
             names += names_in(node.func.value)
-        self._merge(names)
+        self._merge([*names, *behind])
 
     def _library(self, function: ast.expr) -> bool:
         """Whether it is a function of a library that is known to change nothing."""
+        if isinstance(function, ast.Name):
+            known = self.program.imported.get(function.id)
+            if known is None or function.id in self.bound or function.id in self.parameters:
+                return False
+            return known[0] in LIBRARY_MODULES or known in LIBRARY
         if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
             return False
         kind = self.kinds.get(function.value.id, "")
@@ -369,3 +509,19 @@ def _stored(container: str, value: str) -> str:
     if container == "atoms" and value != "atom":
         return "container"
     return container
+
+
+def _rest(kind: str) -> str:
+    """What is bound to the starred target of an unpacking."""
+    return {"atoms": "atoms", "": ""}.get(kind, "?")
+
+
+def _outside_comprehensions(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    todo = list(body)
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, COMPREHENSIONS):
+            todo.append(node.generators[0].iter)
+        else:
+            todo += ast.iter_child_nodes(node)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Iterator
 
 
 def names_in(node: ast.AST) -> list[str]:
     return [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
-
-
-def stored_names(node: ast.AST) -> list[str]:
-    return [
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
 
 
 def mentions_in(source: str) -> set[str]:
@@ -35,14 +30,33 @@ def parameters_of(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     ]
 
 
-def is_stateful(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Generators, coroutines and functions with functions inside keep state that text doesn't show."""
-    return isinstance(tree, ast.AsyncFunctionDef) or any(
-        isinstance(n, _STATEFUL) for s in tree.body for n in ast.walk(s)
-    )
+def is_lazy(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a call of it runs nothing of its body yet: generators and coroutines."""
+    if isinstance(tree, ast.AsyncFunctionDef):
+        return True
+    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in own_nodes(tree.body))
 
 
-_STATEFUL = (
-    ast.Yield, ast.YieldFrom, ast.Await, ast.Nonlocal, ast.FunctionDef, ast.ClassDef, ast.Lambda,
-    ast.Try, ast.TryStar,
-)  # fmt: skip
+def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes of a scope, without those of the functions and classes in it."""
+    todo = list(body)
+    while todo:
+        node = todo.pop()
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            todo += ast.iter_child_nodes(node)
+
+
+def names_inside(body: Iterable[ast.stmt]) -> set[str]:
+    """Names read or bound by the functions, classes and generators of a scope, whenever these run."""
+    found: set[str] = set()
+    for top in body:
+        for node in ast.walk(top):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+                found.update(names_in(node))
+                for inner in ast.walk(node):
+                    if isinstance(inner, (ast.Global, ast.Nonlocal)):
+                        found.update(inner.names)
+            elif isinstance(node, ast.GeneratorExp):
+                found.update(names_in(node))
+    return found
