@@ -41,6 +41,7 @@ from linea.model import (
 )
 from linea.outside import Outside
 from linea.places import find_store
+from linea.trimming import Saved
 
 T = TypeVar("T")
 
@@ -289,10 +290,12 @@ def slice_of_save(
             last = f"{result} = {expression}"
         kept = slicing.backward(session.steps, wanted, facts=session.blocks)
         return criterion.render(session, kept, result=result, last=last), kept, False
-    return _slice_with_running(session, path)
+    return _slice_with_running(session, path, frame, name)
 
 
-def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, list[int], bool]:
+def _slice_with_running(
+    session: Session, path: Path | None, frame: types.FrameType, name: str
+) -> tuple[Slice, list[int], bool]:
     """The slice of a save inside a block or a function: the running statement belongs to it."""
     running = session.open
     if running is None:
@@ -310,7 +313,8 @@ def _slice_with_running(session: Session, path: Path | None) -> tuple[Slice, lis
         reads |= file_locations(session, path)
     step = Step(len(session.steps), running.statement, Effects(reads=frozenset(reads)))
     kept = slicing.backward(session.steps, reads)
-    return criterion.render(session, kept, result=None, running=step), kept, True
+    saved = Saved(name, criterion.calls_under_way(session, frame))
+    return criterion.render(session, kept, result=None, running=step, saved=saved), kept, True
 
 
 def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:

@@ -253,6 +253,7 @@ def emit(
     arguments: Sequence[str] = (),
     facts: Mapping[int, BlockFacts] | None = None,
     user_classes: bool = True,
+    saved: trimming.Saved | None = None,
     conservative: Iterable[str] = (),
     unreproducible: Iterable[str] = (),
 ) -> Slice:
@@ -261,6 +262,7 @@ def emit(
     `inputs` are the sources of IPython's cells, for code that reads `In`; `arguments` are what
     the script was given, for code that reads them. With `facts`, what was
     known of names as blocks began to run, statements are cut inside (see `trimming`).
+    `saved` is what the last of the steps, which is running, saves.
     `last` is a line to end with, such as the assignment of the saved expression to `result`.
     """
     needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
@@ -288,7 +290,7 @@ def emit(
     future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
     order = [*future, *(k for k in kept if k not in future)]
     skeletons = kept.skeletons if isinstance(kept, Kept) else {}
-    bodies = _bodies(steps, order, needed, result, last, facts, user_classes, skeletons)
+    bodies = _bodies(steps, order, needed, result, last, facts, user_classes, skeletons, saved)
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
         if body is None:
@@ -346,6 +348,7 @@ def _bodies(
     facts: Mapping[int, BlockFacts] | None,
     user_classes: bool,
     skeletons: Mapping[int, trimming.Skeleton],
+    saved: trimming.Saved | None,
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
@@ -385,7 +388,7 @@ def _bodies(
     results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))
     if facts is None:
         return [trimming.whole(p.source) for p in pieces]
-    bodies = trimming.trim(pieces, results, user_classes=user_classes)
+    bodies = trimming.trim(pieces, results, user_classes=user_classes, saved=saved)
     for n, i in enumerate(order):
         body = bodies[n]
         if i in skeletons and body is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from linea.capture.session import Session
 from linea.capture.source import uses
 from linea.errors import SliceError
 from linea.trace import Location, Slice, Step
+from linea.trimming import Call, Saved
 
 
 class Recorded(Protocol):
@@ -57,6 +59,7 @@ def render(
     result: str | None,
     last: str | None = None,
     running: Step | None = None,
+    saved: Saved | None = None,
 ) -> Slice:
     """The kept steps as code that runs alone, the running one at their end where it is given."""
     steps = session.steps if running is None else [*session.steps, running]
@@ -70,6 +73,7 @@ def render(
         arguments=session.arguments,
         facts=session.blocks,
         user_classes=session.user_classes,
+        saved=saved,
         conservative=reasons(session, kept),
         unreproducible=[*unreproducible(session, kept), *ends],
     )
@@ -98,3 +102,30 @@ def unreproducible(session: Recorded, kept: list[int]) -> list[str]:
         for clock in clocks(step.statement.source):
             found.append(f"{clock} at {place}")
     return found
+
+
+def calls_under_way(session: Session, frame: types.FrameType) -> tuple[Call, ...]:
+    """The calls that lead from the running statement to where `frame` stands."""
+    frames = [frame]
+    while frames[-1].f_back is not None and not _is_top(session, frames[-1]):
+        frames.append(frames[-1].f_back)
+    if session.open is None or not _is_top(session, frames[-1]):
+        return ()
+    found: list[Call] = []
+    for one in reversed(frames):
+        code = one.f_code
+        if one.f_globals is not session.namespace:
+            break  # a library's: what it calls, it may call again
+        at = list(code.co_positions())[one.f_lasti // 2]
+        line, end_line, column, end_column = at
+        if line is None or end_line is None or column is None or end_column is None:
+            break
+        inside = one is not frames[-1]
+        first = code.co_firstlineno if inside else session.open.statement.place.line
+        name = code.co_name if inside else None
+        found.append(Call(name, line - first, end_line - first, column, end_column))
+    return tuple(found)
+
+
+def _is_top(session: Session, frame: types.FrameType) -> bool:
+    return frame.f_globals is session.namespace and frame.f_code.co_name == "<module>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import io
 import types
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,6 +17,12 @@ from linea.slicing import BlockFacts
 
 MANY = 100_000
 """Containers with more items than this aren't searched for what they hold."""
+
+
+MANAGERS = frozenset(
+    {io.StringIO, io.BytesIO, io.TextIOWrapper, io.BufferedReader, io.BufferedWriter}
+)
+"""Types that `with` may be given, which let exceptions pass and don't care what its body does."""
 
 
 class Scope:
@@ -121,7 +128,8 @@ class Scope:
 
 
 def kind_of(value: Any) -> str:
-    """What `trimming` may know of a value: `atom`, `atoms`, `container`, `library`, `module:x`."""
+    """What `trimming` may know of a value: `atom`, `atoms`, `container`, `library`, `manager`,
+    `module:x`."""
     kind = type(value)
     if kind in ATOMS:
         return "atom"
@@ -131,6 +139,8 @@ def kind_of(value: Any) -> str:
         items = [*value, *value.values()] if kind is dict else list(value)
         small = len(items) <= MANY
         return "atoms" if small and set(map(type, items)) <= ATOMS else "container"
+    if kind in MANAGERS:
+        return "manager"
     return "library" if is_quiet_type(kind) else "?"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from linea.names import bound_in, bound_within
 from linea.trimming.effects import Effects, is_simple_class, is_simple_function
@@ -128,27 +129,29 @@ class Block(Effects):
             return False
         if effect.binds & self.globals:
             return True
-        outer = {self.root(p) for p in self.parameters} | {
-            self.root(n)
-            for s in self.body
-            for n in names_in(s)
-            if n not in self.bound and not self._valueless(n)
-        }
         return any(
-            self.root(t) in outer or t not in self.bound
+            self.root(t) in self._outer or t not in self.bound
             for t in effect.touches
             if not self._valueless(t)
         )
 
+    @cached_property
+    def _outer(self) -> set[str]:
+        """What names of the caller's, and of the program, lead to."""
+        outer = {n for s in self.body for n in names_in(s) if n not in self.bound}
+        return {self.root(p) for p in self.parameters} | {
+            self.root(n) for n in outer if not self._valueless(n)
+        }
+
     def _head(self, nodes: list[ast.expr], need: set[str], way: _Way, more: Effect) -> bool:
         """Whether evaluating what decides over a block shows nowhere, so that it can go."""
-        touches, binds = set(more.touches), set(more.binds)
+        effects = [more]
         for node in nodes:
-            if not self.is_plain(node) or not self.quiet(node, touches, binds):
+            effect = self.evaluated(node)
+            if effect is None or (way.risk and not self.surely(node)):
                 return False
-            if way.risk and not self.surely(node):
-                return False
-        return not self._wanted(Effect(frozenset(binds), frozenset(touches)), need)
+            effects.append(effect)
+        return not any(self._wanted(effect, need) for effect in effects)
 
     def _branch(self, node: ast.If, need: set[str], way: _Way) -> tuple[bool, set[str]]:
         probe = replace(way, out=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 
 from linea.names import bound_by, bound_within
 from linea.trimming.known import (
@@ -15,8 +16,9 @@ from linea.trimming.known import (
     WRITERS,
 )
 from linea.trimming.scope import OUTSIDE, Effect, Scope
-from linea.trimming.words import names_in, own_nodes
+from linea.trimming.words import names_in, nodes_of, own_nodes
 
+_UNKNOWN = object()
 _ORDERING = ("sorted", "max", "min")
 
 
@@ -25,6 +27,27 @@ class Effects(Scope):
 
     def effect(self, node: ast.stmt) -> Effect | None:
         """What a simple statement does; None when its text leaves that open."""
+        known = self._known_effects.get(id(node), _UNKNOWN)
+        if known is _UNKNOWN:
+            known = self._known_effects[id(node)] = self._effect(node)
+        return known  # type: ignore[return-value]
+
+    @cached_property
+    def _known_effects(self) -> dict[int, object]:
+        return {}
+
+    def evaluated(self, node: ast.expr) -> Effect | None:
+        """What evaluating an expression that decides over a block does; None when that isn't clear."""
+        known = self._known_effects.get(id(node), _UNKNOWN)
+        if known is _UNKNOWN:
+            touches: set[str] = set()
+            binds: set[str] = set()
+            clear = self.is_plain(node) and self.quiet(node, touches, binds)
+            known = Effect(frozenset(binds), frozenset(touches)) if clear else None
+            self._known_effects[id(node)] = known
+        return known  # type: ignore[return-value]
+
+    def _effect(self, node: ast.stmt) -> Effect | None:
         binds: set[str] = set()
         touches: set[str] = set()
         match node:
@@ -363,22 +386,13 @@ class Effects(Scope):
                 return self.surely(value)
         return False
 
-    @property
+    @cached_property
     def certain(self) -> set[str]:
         """Names that are bound all along."""
-        if not hasattr(self, "_certain"):
-            gone = {
-                n.id
-                for s in self.body
-                for n in ast.walk(s)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)
-            }
-            handlers = {
-                n.name for s in self.body for n in ast.walk(s) if isinstance(n, ast.ExceptHandler)
-            }
-            there = self.parameters if self.inside_function else self.there
-            self._certain = {n for n in there if n not in gone and n not in handlers}
-        return self._certain
+        nodes = [n for s in self.body for n in nodes_of(s)]
+        gone = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del)}
+        gone |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
+        return set(self.parameters if self.inside_function else self.there) - gone
 
 
 def _imports_quietly(node: ast.Import | ast.ImportFrom) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 
@@ -19,8 +20,14 @@ def whole(source: str) -> list[Line]:
     return [Line(text, n) for n, text in enumerate(source.split("\n"))]
 
 
-def cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> list[Line]:
-    """`lines` without the statements of `removed`; a block left empty gets `pass`."""
+def cut(
+    lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]], tree: ast.stmt
+) -> list[Line]:
+    """`lines`, which are those of `tree`, without the statements of `removed`.
+
+    An `else` or `finally` left empty goes too, any other block gets `pass`.
+    """
+    clauses = _clauses(lines, tree)
     gone: set[int] = set()
     passes: dict[int, str] = {}
     out = {id(n) for n, _ in removed}
@@ -35,6 +42,9 @@ def cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> li
         gone |= set(range(first - 1, last))
     for _, body in removed:
         if body and all(id(n) in out for n in body):
+            if (clause := clauses.get(id(body))) is not None:
+                gone |= clause
+                continue
             first = body[0]
             at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
             passes[at] = (
@@ -51,6 +61,34 @@ def cut(lines: list[Line], removed: list[tuple[ast.stmt, list[ast.stmt]]]) -> li
     except SyntaxError:
         return lines
     return kept
+
+
+_COMMENT = re.compile(r"^\s*(#.*)?$")
+
+
+def _clauses(lines: list[Line], tree: ast.stmt) -> dict[int, set[int]]:
+    """By block that its statement can do without: the lines down to it, from its `else` or `finally`."""
+    found: dict[int, set[int]] = {}
+    for node in ast.walk(tree):
+        blocks: list[tuple[str, list[ast.stmt]]] = []
+        match node:
+            case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
+                blocks = [("else", node.orelse)]
+            case ast.Try() | ast.TryStar() if node.handlers:
+                blocks = [("else", node.orelse), ("finally", node.finalbody)]
+        for word, block in blocks:
+            if not block:
+                continue
+            first = block[0]
+            at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
+            column = getattr(node, "col_offset", 0)
+            head = re.compile(rf"^\s{{{column}}}{word}\s*:\s*(#.*)?$")
+            n = at - 1
+            while n >= 0 and _COMMENT.match(lines[n].text):
+                n -= 1
+            if n >= 0 and head.match(lines[n].text):
+                found[id(block)] = set(range(n, at))
+    return found
 
 
 def narrowed(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, KeysView, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linea.names import bound_in, bound_within
 from linea.trimming.block import Block
 from linea.trimming.known import STOP
 from linea.trimming.lines import Line, cut, narrowed, whole
 from linea.trimming.risk import catches, risky_functions
+from linea.trimming.saved import Saved, over
 from linea.trimming.scope import Effect
-from linea.trimming.words import is_lazy, mentions_in, names_in, parameters_of
+from linea.trimming.words import is_lazy, mentions_in, names_in, own_nodes, parameters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Piece:
 
     source: str
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """What names held when it began to run: `atom`, `atoms`, `container`, `library`, `module:x`."""
+    """What names held when it began to run: `atom`, `atoms`, `container`, `library`, `manager`, `module:x`."""
     shares: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Per name in it, the names that shared an object with it."""
     bare: bool = True
@@ -40,14 +42,43 @@ class Piece:
 
 
 def trim(
-    pieces: Sequence[Piece], results: Iterable[str], *, user_classes: bool
+    pieces: Sequence[Piece],
+    results: Iterable[str],
+    *,
+    user_classes: bool,
+    saved: Saved | None = None,
 ) -> list[list[Line] | None]:
-    """The lines to keep of each piece; None where nothing of it is needed any more."""
+    """The lines to keep of each piece; None where nothing of it is needed any more.
+
+    `saved` is what the last piece, which is running, saves.
+    """
     everything: list[list[Line] | None] = [whole(p.source) for p in pieces]
     if any(STOP.search(p.source) for p in pieces):
         return everything
-    program = Program(pieces, frozenset(results), user_classes)
-    return program.run() if program.ok else everything
+    program = Program(pieces, frozenset(results), user_classes, saved)
+    if not program.ok:
+        return everything
+    if saved is None or not saved.calls:
+        return program.run()
+    reached = program.until_saved()
+    left = Program(reached.pieces, frozenset(results), user_classes, saved)
+    return [
+        None if kept is None else [_moved(line, before) for line in kept]
+        for kept, before in zip(left.run(), reached.lines, strict=True)
+    ]
+
+
+def _moved(line: Line, before: list[Line]) -> Line:
+    """A line of a shortened statement, with its number in the whole one."""
+    return line if line.number is None else Line(line.text, before[line.number].number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """The pieces up to where the program is."""
+
+    pieces: list[Piece]
+    lines: list[list[Line]]
 
 
 class _Read:
@@ -71,9 +102,14 @@ class Program:
     """The kept statements together: who still mentions which name."""
 
     def __init__(
-        self, pieces: Sequence[Piece], results: frozenset[str], user_classes: bool
+        self,
+        pieces: Sequence[Piece],
+        results: frozenset[str],
+        user_classes: bool,
+        saved: Saved | None = None,
     ) -> None:
         self.pieces = pieces
+        self.saved = saved
         self.results = results
         self.user_classes = user_classes
         self.ok = True
@@ -99,6 +135,7 @@ class Program:
         """Somewhere an exception may be caught."""
         self.risky = set(functions) if raised else risky_functions(trees, functions)
         """Functions in which an exception may have been raised that something then caught."""
+        self.modules = self._modules()
         self.imported = self._imported()
         self.read_in_functions = {
             n
@@ -107,12 +144,18 @@ class Program:
             if isinstance(d, _DEFINITIONS)
             for n in names_in(d)
         }
+        self.only_saves = self._only_saves()
         self.filled_by_reading = any(
             w in p.source for p in pieces for w in ("defaultdict", "__missing__")
         )
         """A dictionary may get entries by being read."""
         self.confined: dict[str, Effect | None] = {}
-        self.modules = self._modules()
+        self._blocks: dict[str, Block] = {}
+        self._trees: dict[tuple[int, str], ast.stmt | None] = {}
+        self._top: dict[tuple[int, str], Block] = {}
+        self._whole: set[tuple[int, str]] = set()
+        self._returns: dict[str, str] = {}
+        self._given: dict[str, dict[str, str]] = {}
         self.words = [mentions_in(p.source) for p in pieces]
         self.deferred = [self._deferred(i) for i in range(len(pieces))]
         late: set[str] = set()
@@ -164,6 +207,80 @@ class Program:
                 others |= bound | declared | _declared(tree)
         return {n: m for n, m in found.items() if n not in others}
 
+    def block_of(self, name: str) -> Block | None:
+        """The body of a function of the program as it stands; None where it may be replaced."""
+        tree = self.functions.get(name)
+        if tree is None or tree.decorator_list:
+            return None
+        if name not in self._blocks:
+            self._blocks[name] = Block(
+                self, tree.body, {}, parameters=parameters_of(tree), function=True, name=name
+            )
+        return self._blocks[name]
+
+    def returns(self, name: str) -> str:
+        """What a call of a function of the program gives, see `Scope.kind`."""
+        if name not in self._returns:
+            self._returns[name] = "?"  # recursive
+            block, tree = self.block_of(name), self.functions.get(name)
+            if block is not None and tree is not None and not is_lazy(tree):
+                found = [n.value for n in own_nodes(tree.body) if isinstance(n, ast.Return)]
+                kinds = {block.kind(v, block.kinds) if v else "atom" for v in found}
+                ends = isinstance(tree.body[-1], (ast.Return, ast.Raise))
+                self._returns[name] = _joined(kinds if ends else kinds | {"atom"})
+        return self._returns[name]
+
+    def given(self, name: str) -> dict[str, str]:
+        """What the parameters of a function of the program are given, where all calls are known."""
+        if name not in self._given:
+            self._given[name] = {}  # recursive
+            tree = self.functions.get(name)
+            if tree is not None and not tree.decorator_list:
+                self._given[name] = self._find_given(name, tree)
+        return self._given[name]
+
+    def _find_given(self, name: str, tree: ast.FunctionDef) -> dict[str, str]:
+        arguments = tree.args
+        names = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
+        kinds: dict[str, set[str]] = {n: set() for n in names}
+        nothing: dict[str, str] = {}
+        calls = self._calls_of(name)
+        if calls is None or arguments.vararg or arguments.kwarg or arguments.kwonlyargs:
+            return nothing
+        for default, parameter in zip(arguments.defaults[::-1], names[::-1], strict=False):
+            kinds[parameter].add("atom" if isinstance(default, ast.Constant) else "?")
+        for call, caller in calls:
+            block = self.block_of(caller) if caller is not None else None
+            if any(isinstance(a, ast.Starred) for a in call.args) or len(call.args) > len(names):
+                return nothing
+            pairs = [
+                *zip(names, call.args, strict=False),
+                *((k.arg, k.value) for k in call.keywords),
+            ]
+            for given_to, value in pairs:
+                if given_to is None or given_to not in kinds:
+                    return nothing
+                constant = "atom" if isinstance(value, ast.Constant) else "?"
+                kinds[given_to].add(block.kind(value, block.kinds) if block else constant)
+        return {n: _joined(k) for n, k in kinds.items()}
+
+    def _calls_of(self, name: str) -> list[tuple[ast.Call, str | None]] | None:
+        """The calls of a function, each with the function that it stands in; None if not all are known."""
+        found: list[tuple[ast.Call, str | None]] = []
+        mentions = sum(len(re.findall(rf"\b{name}\b", p.source)) for p in self.pieces)
+        for tree in self.trees:
+            if tree is None:
+                return None
+            caller = tree.name if isinstance(tree, ast.FunctionDef) else None
+            nodes = own_nodes(tree.body if isinstance(tree, ast.FunctionDef) else [tree])
+            found += [
+                (n, caller)
+                for n in nodes
+                if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name
+            ]
+        # Each is a call as it stands, but for the definition itself.
+        return found if mentions == len(found) + 1 else None
+
     def globals_of(self, name: str) -> set[str]:
         """Names that a function of the program, and those that it calls, read from outside."""
         found: set[str] = set()
@@ -183,7 +300,56 @@ class Program:
 
     def saves_another(self, call: ast.Call) -> bool:
         """Whether a call only saves a value as another artifact than the one that is asked for."""
-        return False
+        match call.func:
+            case ast.Name(id=name):
+                found = self.imported.get(name) == ("linea", "save")
+            case ast.Attribute(value=ast.Name(id=name), attr="save"):
+                found = self.modules.get(name) == "module:linea"
+            case _:
+                found = False
+        if not found or not self.only_saves:
+            return False
+        names = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "name")]
+        own = self.saved.name if self.saved is not None else None
+        return (
+            len(names) == 1
+            and isinstance(names[0], ast.Constant)
+            and names[0].value != own
+            and all(isinstance(k.value, ast.Constant) for k in call.keywords)
+        )
+
+    def _only_saves(self) -> bool:
+        """Whether the program asks nothing of linea but to save."""
+        for tree in self.trees:
+            for node in ast.walk(tree) if tree is not None else ():
+                match node:
+                    case ast.Attribute(value=ast.Name(id=name), attr=attr):
+                        if self.modules.get(name) == "module:linea" and attr != "save":
+                            return False
+                    case ast.ImportFrom(module="linea", names=names):
+                        if any(a.name != "save" for a in names):
+                            return False
+                    case ast.Import(names=names):
+                        if any(a.name.startswith("linea.") for a in names):
+                            return False
+        return True
+
+    def until_saved(self) -> _Reached:
+        """The program without what comes after the save."""
+        removed = (
+            over(self.saved, self.trees, [p.source for p in self.pieces]) if self.saved else []
+        )
+        lines: list[list[Line]] = []
+        pieces: list[Piece] = []
+        for i, piece in enumerate(self.pieces):
+            kept = whole(piece.source)
+            if removed and removed[i] and not piece.fixed:
+                tree = self.trees[i]
+                kept = cut(kept, removed[i], tree) if tree is not None else kept
+            lines.append(kept)
+            source = "\n".join(line.text for line in kept)
+            pieces.append(replace(piece, source=source, reads=frozenset(self.hidden[i])))
+        return _Reached(pieces, lines)
 
     def run(self) -> list[list[Line] | None]:
         kept: list[list[Line] | None] = [whole(p.source) for p in self.pieces]
@@ -226,9 +392,8 @@ class Program:
         if piece.fixed or tree is None:
             return lines
         text = "\n".join(x.text for x in lines)
-        try:
-            tree = ast.parse(text).body[0]
-        except (SyntaxError, IndexError):
+        tree = self._parsed(i, text)
+        if tree is None:
             return lines
         if self._unneeded(tree, later, piece):
             return None
@@ -237,15 +402,36 @@ class Program:
         if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if tree.name in self.results:
                 return lines  # the function itself is the result
-            if tree.decorator_list:
-                return lines
-            block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
-            risk = tree.name in self.risky or tree.name not in self.functions
-            return cut(lines, block.removed(set(), risk=risk))
+            if (i, text) not in self._whole and not tree.decorator_list:
+                block = Block(
+                    self,
+                    tree.body,
+                    {},
+                    parameters=parameters_of(tree),
+                    function=True,
+                    name=tree.name,
+                )
+                risk = tree.name in self.risky or tree.name not in self.functions
+                shorter = cut(lines, block.removed(set(), risk=risk), tree)
+                if len(shorter) == len(lines):
+                    # What can go from a function rests on nothing but its text.
+                    self._whole.add((i, text))
+                return shorter
+            return lines
         if isinstance(tree, BLOCKS):
-            block = Block(self, [tree], piece.kinds, shares=piece.shares)
-            return cut(lines, block.removed({*later, *self.hidden[i]}))
+            if (i, text) not in self._top:
+                self._top[i, text] = Block(self, [tree], piece.kinds, shares=piece.shares)
+            block = self._top[i, text]
+            return cut(lines, block.removed({*later, *self.hidden[i]}), tree)
         return lines
+
+    def _parsed(self, i: int, text: str) -> ast.stmt | None:
+        if (i, text) not in self._trees:
+            try:
+                self._trees[i, text] = ast.parse(text).body[0]
+            except (SyntaxError, IndexError):
+                self._trees[i, text] = None
+        return self._trees[i, text]
 
     def _unneeded(self, tree: ast.stmt, later: KeysView[str], piece: Piece) -> bool:
         """Whether a statement only binds names that nothing mentions any more."""
@@ -284,9 +470,9 @@ class Program:
         tree = self.functions.get(name)
         if tree is None or tree.decorator_list or is_lazy(tree):
             return None
-        block = Block(self, tree.body, {}, parameters=parameters_of(tree), function=True)
-        total = block.total()
-        if total is None:
+        block = self.block_of(name)
+        total = block.total() if block is not None else None
+        if block is None or total is None:
             return None
         if total.touches and (tree.args.vararg or tree.args.kwarg):
             return None
@@ -303,6 +489,12 @@ class Program:
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 BLOCKS = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.TryStar, ast.Match)
+
+
+def _joined(kinds: set[str]) -> str:
+    """One kind for several; a container may be filled by whoever else holds it."""
+    found = {"container" if k == "atoms" else k for k in kinds}
+    return found.pop() if len(found) == 1 and "" not in found else "?"
 
 
 def _declared(tree: ast.stmt) -> set[str]:

@@ -22,7 +22,7 @@ from linea.trimming.known import (
     SPLITTING,
     WRITERS,
 )
-from linea.trimming.words import names_in, names_inside
+from linea.trimming.words import names_in, names_inside, nodes_of
 
 OUTSIDE = "<outside>"
 """Stands for objects that something outside the scope may hold, and no name of it tells."""
@@ -52,8 +52,11 @@ class Scope:
         parameters: Sequence[str] = (),
         shares: Mapping[str, frozenset[str]] | None = None,
         function: bool = False,
+        name: str | None = None,
     ) -> None:
         self.program = program
+        self.name = name
+        """Of a function of the program: where it is called tells what its parameters can hold."""
         self.body = body
         self.parameters = parameters
         self.before = {**program.modules, **kinds}
@@ -63,7 +66,7 @@ class Scope:
         self.globals: set[str] = {
             n
             for s in body
-            for g in ast.walk(s)
+            for g in nodes_of(s)
             if isinstance(g, (ast.Global, ast.Nonlocal))
             for n in g.names
         }
@@ -83,7 +86,8 @@ class Scope:
 
     def given(self) -> dict[str, str]:
         """What the parameters can hold."""
-        return dict.fromkeys(self.parameters, "?")
+        known = self.program.given(self.name) if self.name else {}
+        return {p: known.get(p, "?") for p in self.parameters}
 
     def _group(self) -> None:
         """Bring together the names that may reach one object."""
@@ -98,8 +102,9 @@ class Scope:
         """Names of containers of atoms in which something else may have been put."""
         givers: set[str] = names_inside(self.body)
         called = False
+        pairs: list[tuple[ast.expr, ast.expr]]
         for top in self.body:
-            for node in ast.walk(top):
+            for node in nodes_of(top):
                 match node:
                     case ast.Assign(targets=targets):
                         pairs = [(t, node.value) for t in targets]
@@ -116,10 +121,10 @@ class Scope:
                             givers.update(names_in(node.func))
                     case _:
                         continue
-                for target, value in pairs:
-                    if isinstance(target, ast.Name) or self.kind(value, self.kinds) == "atom":
+                for place, put in pairs:
+                    if isinstance(place, ast.Name) or self.kind(put, self.kinds) == "atom":
                         continue
-                    givers.update(names_in(target))
+                    givers.update(names_in(place))
         if called:
             givers |= self.before.keys() & self.program.read_in_functions
         roots = {self.root(n) for n in givers if not self._valueless(n)}
@@ -162,7 +167,7 @@ class Scope:
         for name in filled:
             site(name, lambda e: "container")
         for top in self.body:
-            for node in ast.walk(top):
+            for node in nodes_of(top):
                 match node:
                     case ast.Assign():
                         for t in node.targets:
@@ -290,6 +295,8 @@ class Scope:
                 if inside == "atoms":
                     return "atoms" if isinstance(node.slice, ast.Slice) else "atom"
                 return inside if inside in ("", "atom") else "?"
+            case ast.Call(func=ast.Name(id=name)) if self._is_function(name):
+                return self.program.returns(name)
             case ast.Call(func=ast.Name(id=name)) if not self._rebound(name):
                 arguments = [self.kind(a, env) for a in node.args]
                 if name in ATOMIC:
@@ -328,6 +335,11 @@ class Scope:
                 if inside == "":
                     return ""
         return "?"
+
+    def _is_function(self, name: str) -> bool:
+        """Whether it is the name of a function of the program."""
+        known = self.program.functions.get(name) is not None
+        return known and name not in self.bound and name not in self.parameters
 
     def opened(self, manager: ast.expr, env: Mapping[str, str]) -> str:
         """What `with manager as name` binds: `reader` is a file that is read alone."""
@@ -382,7 +394,7 @@ class Scope:
 
     def _merge_aliases(self) -> None:
         for top in self.body:
-            for node in ast.walk(top):
+            for node in nodes_of(top):
                 match node:
                     case ast.Assign():
                         for t in node.targets:

@@ -7,8 +7,22 @@ import re
 from collections.abc import Iterable, Iterator
 
 
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """All nodes of a tree, kept with it."""
+    known: list[ast.AST] | None = getattr(tree, "_nodes", None)
+    if known is None:
+        known = list(ast.walk(tree))
+        tree._nodes = known  # type: ignore[attr-defined]
+    return known
+
+
 def names_in(node: ast.AST) -> list[str]:
-    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+    """Every name in a tree; kept with it, as trees are asked again and again."""
+    known: list[str] | None = getattr(node, "_names_in", None)
+    if known is None:
+        known = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+        node._names_in = known  # type: ignore[attr-defined]
+    return known
 
 
 def mentions_in(source: str) -> set[str]:
@@ -51,7 +65,7 @@ def names_inside(body: Iterable[ast.stmt]) -> set[str]:
     """Names read or bound by the functions, classes and generators of a scope, whenever these run."""
     found: set[str] = set()
     for top in body:
-        for node in ast.walk(top):
+        for node in nodes_of(top):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
                 found.update(names_in(node))
                 for inner in ast.walk(node):
