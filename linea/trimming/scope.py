@@ -309,8 +309,9 @@ class Scope:
                     most = {"atom", "atoms", ""} if len(node.args) == 1 else {"atom", ""}
                     return "atom" if first in most and set(others) <= {"atom", ""} else "?"
                 if name in ("list", "tuple", "set", "sorted", "dict", "frozenset", "reversed"):
-                    arguments += [self.kind(k.value, env) for k in node.keywords if k.arg != "key"]
-                    return "atoms" if set(arguments) <= {"atoms", "atom", ""} else "container"
+                    kept = {self.kind(k.value, env) for k in node.keywords if k.arg != "key"}
+                    plain = set(arguments) <= {"atoms", "atom", ""} and kept <= {"atom", ""}
+                    return "atoms" if plain else "container"
                 if name in ("enumerate", "zip"):
                     return "pairs" if set(arguments) <= {"atoms", "atom", ""} else "?"
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)):
