@@ -8,6 +8,7 @@ from functools import cached_property
 from linea.names import bound_by, bound_within
 from linea.trimming.known import (
     CONSUMING,
+    LOGGING,
     MANAGERS,
     PURE,
     QUIET_IMPORTS,
@@ -100,7 +101,7 @@ class Effects(Scope):
         return False
 
     def is_known(self, name: str) -> bool:
-        return self.kinds.get(name) in ("atom", "atoms", "container", "library")
+        return self.kinds.get(name) in ("atom", "atoms", "container", "library", "logger")
 
     def is_plain(self, node: ast.AST) -> bool:
         """Whether what is done with the names in `node` can run no code of user classes."""
@@ -236,9 +237,16 @@ class Effects(Scope):
     def _method(self, function: ast.Attribute, call: ast.Call, touches: set[str]) -> bool:
         owner = self.kind(function.value, self.kinds)
         attr = function.attr
+        arguments = [*call.args, *(k.value for k in call.keywords)]
+        if owner == "logger" and attr in LOGGING:
+            return self.program.logs_quietly and all(map(self.is_plain, arguments))
+        table = owner == "library" and self.reads_table(call, attr)
+        if table or self.kind(call, self.kinds) == "library":
+            for argument in arguments:
+                touches |= self.consumed(argument)
+            return all(map(self.is_plain, arguments))
         if owner == "atom":
             if attr in ("join", "format", "format_map"):
-                arguments = [*call.args, *(k.value for k in call.keywords)]
                 for argument in arguments:
                     touches |= self.consumed(argument)
                 return all(map(self.is_plain, arguments))
@@ -279,7 +287,7 @@ class Effects(Scope):
                     return False
                 if name == "open":
                     return not self._rebound(name)
-                return self.program.imported.get(name) in MANAGERS
+                return name in self.program.gentle or self.program.imported.get(name) in MANAGERS
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)):
                 kind = self.kinds.get(name, "")
                 if (kind.removeprefix("module:"), attr) in MANAGERS:

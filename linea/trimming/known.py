@@ -105,6 +105,66 @@ LIBRARY = frozenset({
 })  # fmt: skip
 
 
+LOGGING = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
+
+HANDLED = re.compile(
+    r"Handler|\b(dictConfig|fileConfig|filename|stream|addFilter|setLogRecordFactory|setLoggerClass|LogRecord)\b"
+)
+"""Code that may have what is logged go elsewhere than to the terminal."""
+
+WARNED = re.compile(
+    r"\b(catch_warnings|simplefilter|filterwarnings|seterr|seterrcall|showwarning)\b"
+)
+"""Code that may catch warnings, or turn them into errors."""
+
+TABLES = frozenset({
+    ("pandas", name) for name in (
+        "DataFrame", "Series", "Index", "concat", "merge", "date_range", "to_datetime", "to_numeric",
+        "to_timedelta", "get_dummies", "cut", "qcut", "crosstab", "melt", "pivot_table", "read_csv",
+        "read_parquet", "read_json", "read_excel", "isna", "notna", "isnull", "notnull",
+    )
+} | {
+    ("numpy", name) for name in (
+        "array", "asarray", "zeros", "ones", "full", "empty", "arange", "linspace", "eye", "zeros_like",
+        "ones_like", "full_like", "concatenate", "stack", "vstack", "hstack", "column_stack", "where",
+        "unique", "sort", "argsort", "abs", "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1",
+        "mean", "std", "var", "median", "sum", "prod", "min", "max", "percentile", "quantile", "round",
+        "dot", "matmul", "clip", "cumsum", "diff", "isnan", "isfinite", "isin", "corrcoef", "cov",
+        "meshgrid", "outer", "tile", "repeat", "allclose", "isclose", "array_equal", "argmax", "argmin",
+        "bincount", "histogram", "sin", "cos", "tan", "tanh", "square", "power", "maximum", "minimum",
+    )
+})  # fmt: skip
+"""Functions that give tables and arrays, and change nothing but iterators."""
+
+TABLE_METHODS = frozenset({
+    "head", "tail", "describe", "info", "to_string", "mean", "sum", "std", "var", "min", "max", "median",
+    "count", "nunique", "unique", "value_counts", "copy", "astype", "round", "isna", "notna", "isnull",
+    "notnull", "corr", "cov", "sort_values", "sort_index", "reset_index", "set_index", "drop", "dropna",
+    "fillna", "drop_duplicates", "duplicated", "groupby", "merge", "isin", "between", "abs", "cumsum",
+    "diff", "shift", "pct_change", "quantile", "idxmax", "idxmin", "argmax", "argmin", "argsort", "any",
+    "all", "tolist", "to_list", "to_dict", "to_numpy", "item", "items", "keys", "reshape", "ravel",
+    "flatten", "dot", "clip", "nlargest", "nsmallest", "melt", "pivot", "pivot_table", "unstack",
+    "stack", "transpose", "ffill", "bfill", "rank", "mode", "skew", "kurt", "squeeze", "lower", "upper",
+    "strip", "contains", "startswith", "endswith", "memory_usage", "select_dtypes",
+})  # fmt: skip
+"""Methods of tables and arrays that change nothing, unless `inplace` or `out` says so."""
+
+ELEMENTWISE = frozenset({
+    "abs", "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "isnan", "isfinite", "sin", "cos",
+    "tan", "tanh", "square",
+})  # fmt: skip
+"""Functions of numpy whose second argument is where the result goes."""
+
+TABLE_PARTS = frozenset({
+    "T", "values", "index", "columns", "shape", "dtypes", "dtype", "loc", "iloc", "at", "iat", "str",
+    "dt", "size", "ndim",
+})  # fmt: skip
+
+WRITING = frozenset(
+    {"inplace", "out", "buf", "path_or_buf", "chunksize", "iterator", "key", "copy"}
+)
+"""Keywords with which these may change, or give, something else."""
+
 TOUCHING = frozenset(
     {("json", "load"), ("csv", "reader"), ("csv", "DictReader"), ("tomllib", "load")}
 )

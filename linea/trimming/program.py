@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from linea.names import bound_in, bound_within
+from linea.names import bound_by, bound_in, bound_within
 from linea.trimming.block import Block
-from linea.trimming.known import STOP
+from linea.trimming.known import HANDLED, STOP, WARNED
 from linea.trimming.lines import Line, cut, narrowed, whole
-from linea.trimming.risk import catches, risky_functions
+from linea.trimming.risk import catches, gentle_managers, risky_functions
 from linea.trimming.saved import Saved, over
 from linea.trimming.scope import Effect
 from linea.trimming.words import is_lazy, mentions_in, names_in, own_nodes, parameters_of
@@ -133,7 +133,9 @@ class Program:
         raised = any(p.raised for p in pieces)
         self.catches = raised or any(map(catches, trees))
         """Somewhere an exception may be caught."""
-        self.risky = set(functions) if raised else risky_functions(trees, functions)
+        self.gentle = gentle_managers(trees)
+        """Managers of the program that let exceptions pass."""
+        self.risky = set(functions) if raised else risky_functions(trees, functions, self.gentle)
         """Functions in which an exception may have been raised that something then caught."""
         self.modules = self._modules()
         self.imported = self._imported()
@@ -145,6 +147,11 @@ class Program:
             for n in names_in(d)
         }
         self.only_saves = self._only_saves()
+        self.logs_quietly = not any(HANDLED.search(p.source) for p in pieces)
+        """What is logged goes to the terminal, if anywhere."""
+        self.warned = any(WARNED.search(p.source) for p in pieces)
+        """A warning may be caught, or be an error."""
+        self.loggers = self._loggers()
         self.filled_by_reading = any(
             w in p.source for p in pieces for w in ("defaultdict", "__missing__")
         )
@@ -280,6 +287,19 @@ class Program:
             ]
         # Each is a call as it stands, but for the definition itself.
         return found if mentions == len(found) + 1 else None
+
+    def _loggers(self) -> dict[str, str]:
+        """Names that the program binds to loggers, and to nothing else."""
+        found: dict[str, int] = {}
+        bound = [n for t in self.trees if t is not None for x in ast.walk(t) for n in bound_by(x)]
+        for tree in self.trees:
+            match tree:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr="getLogger")),
+                ) if self.modules.get(module) == "module:logging":
+                    found[name] = bound.count(name)
+        return {name: "logger" for name, times in found.items() if times == 1}
 
     def globals_of(self, name: str) -> set[str]:
         """Names that a function of the program, and those that it calls, read from outside."""

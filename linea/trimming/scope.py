@@ -13,14 +13,20 @@ from linea.trimming.known import (
     ATOMIC,
     BUILTINS,
     CONSUMING,
+    ELEMENTWISE,
     FRESH,
     LIBRARY,
     LIBRARY_MODULES,
+    LOGGING,
     PURE,
     READ_MODES,
     READERS,
     SPLITTING,
+    TABLE_METHODS,
+    TABLE_PARTS,
+    TABLES,
     WRITERS,
+    WRITING,
 )
 from linea.trimming.words import names_in, names_inside, nodes_of
 
@@ -59,7 +65,7 @@ class Scope:
         """Of a function of the program: where it is called tells what its parameters can hold."""
         self.body = body
         self.parameters = parameters
-        self.before = {**program.modules, **kinds}
+        self.before = {**program.modules, **program.loggers, **kinds}
         self.there = frozenset(kinds)
         """Names that were bound before."""
         self.inside_function = function
@@ -141,6 +147,8 @@ class Scope:
                 if self._library(call.func):
                     return True
                 kind = self.kind(owner, self.kinds)
+                if kind in ("library", "logger") or self.kind(call, self.kinds) == "library":
+                    return kind != "library" or self.reads_table(call, attr)
                 return kind == "atom" or (kind in ("atoms", "container") and attr in READERS)
         return False
 
@@ -258,9 +266,13 @@ class Scope:
                     return "" if sides <= {"", "atom"} else "?"
                 if sides == {"atom"}:
                     return "atom"
+                if "library" in sides and sides <= {"library", "atom", "atoms"}:
+                    return "library"
                 return "atoms" if sides <= {"atoms", "atom"} else "?"
             case ast.Compare():
                 parts = {self.kind(p, env) for p in (node.left, *node.comparators)}
+                if "library" in parts and parts <= {"library", "atom", "atoms"}:
+                    return "library"
                 return "atom" if parts <= {"atom", "atoms", "", "container"} else "?"
             case ast.BoolOp():
                 parts = {self.kind(p, env) for p in node.values} - {""}
@@ -294,7 +306,7 @@ class Scope:
                 inside = self.kind(node.value, env)
                 if inside == "atoms":
                     return "atoms" if isinstance(node.slice, ast.Slice) else "atom"
-                return inside if inside in ("", "atom") else "?"
+                return inside if inside in ("", "atom", "library") else "?"
             case ast.Call(func=ast.Name(id=name)) if self._is_function(name):
                 return self.program.returns(name)
             case ast.Call(func=ast.Name(id=name)) if not self._rebound(name):
@@ -314,8 +326,18 @@ class Scope:
                     return "atoms" if plain else "container"
                 if name in ("enumerate", "zip"):
                     return "pairs" if set(arguments) <= {"atoms", "atom", ""} else "?"
+            case ast.Attribute(value=owner, attr=attr) if attr in TABLE_PARTS:
+                return "library" if self.kind(owner, env) == "library" else "?"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if env.get(
+                name, ""
+            ).startswith("module:"):
+                if (env[name], attr) == ("module:logging", "getLogger"):
+                    return "logger"
+                return "library" if self.makes_table(node, env[name], attr) else "?"
             case ast.Call(func=ast.Attribute(value=owner, attr=attr)):
                 inside = self.kind(owner, env)
+                if inside == "library":
+                    return "library" if self.reads_table(node, attr) else "?"
                 if inside == "atom":
                     if attr == "maketrans":
                         return "?"
@@ -336,6 +358,27 @@ class Scope:
                 if inside == "":
                     return ""
         return "?"
+
+    def makes_table(self, call: ast.Call, module: str, attr: str) -> bool:
+        """Whether a call gives a table or an array, and changes nothing but iterators."""
+        name = module.removeprefix("module:")
+        most = len(call.args) if name == "pandas" else 1 if attr in ELEMENTWISE else 3
+        if name == "numpy" and attr not in ("where", "linspace", "arange", "full", "clip"):
+            most = min(most, 2)
+        return (name, attr) in TABLES and len(call.args) <= most and self._says_no_more(call)
+
+    def reads_table(self, call: ast.Call, attr: str) -> bool:
+        """Whether a method of a table only reads it."""
+        return attr in TABLE_METHODS and len(call.args) <= 1 and self._says_no_more(call)
+
+    def _says_no_more(self, call: ast.Call) -> bool:
+        keywords = {k.arg for k in call.keywords}
+        if keywords & WRITING or None in keywords or self.program.warned:
+            return False
+        functions = self.program.functions.keys()
+        return not any(n in functions for a in call.args for n in names_in(a)) and not any(
+            n in functions for k in call.keywords for n in names_in(k.value)
+        )
 
     def _is_function(self, name: str) -> bool:
         """Whether it is the name of a function of the program."""
@@ -508,6 +551,8 @@ class Scope:
         if not kind.startswith("module:"):
             return False
         module = kind.removeprefix("module:")
+        if module == "logging" and function.attr in LOGGING:
+            return self.program.logs_quietly
         return module in LIBRARY_MODULES or (module, function.attr) in LIBRARY
 
 
