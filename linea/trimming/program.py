@@ -156,12 +156,13 @@ class Program:
             w in p.source for p in pieces for w in ("defaultdict", "__missing__")
         )
         """A dictionary may get entries by being read."""
-        self.confined: dict[str, Effect | None] = {}
         self._blocks: dict[str, Block] = {}
         self._trees: dict[tuple[int, str], ast.stmt | None] = {}
         self._top: dict[tuple[int, str], Block] = {}
         self._whole: set[tuple[int, str]] = set()
+        self._learned = False
         self._returns: dict[str, str] = {}
+        self._effects: dict[str, Effect | None] = {}
         self._given: dict[str, dict[str, str]] = {}
         self.words = [mentions_in(p.source) for p in pieces]
         self.deferred = [self._deferred(i) for i in range(len(pieces))]
@@ -216,37 +217,67 @@ class Program:
 
     def block_of(self, name: str) -> Block | None:
         """The body of a function of the program as it stands; None where it may be replaced."""
-        tree = self.functions.get(name)
-        if tree is None or tree.decorator_list:
-            return None
-        if name not in self._blocks:
-            self._blocks[name] = Block(
-                self, tree.body, {}, parameters=parameters_of(tree), function=True, name=name
-            )
-        return self._blocks[name]
+        self._learn()
+        return self._blocks.get(name)
 
     def returns(self, name: str) -> str:
         """What a call of a function of the program gives, see `Scope.kind`."""
-        if name not in self._returns:
-            self._returns[name] = "?"  # recursive
-            block, tree = self.block_of(name), self.functions.get(name)
-            if block is not None and tree is not None and not is_lazy(tree):
-                found = [n.value for n in own_nodes(tree.body) if isinstance(n, ast.Return)]
-                kinds = {block.kind(v, block.kinds) if v else "atom" for v in found}
-                ends = isinstance(tree.body[-1], (ast.Return, ast.Raise))
-                self._returns[name] = _joined(kinds if ends else kinds | {"atom"})
-        return self._returns[name]
+        self._learn()
+        return self._returns.get(name, "?")
 
     def given(self, name: str) -> dict[str, str]:
         """What the parameters of a function of the program are given, where all calls are known."""
-        if name not in self._given:
-            self._given[name] = {}  # recursive
-            tree = self.functions.get(name)
-            if tree is not None and not tree.decorator_list:
-                self._given[name] = self._find_given(name, tree)
-        return self._given[name]
+        self._learn()
+        return self._given.get(name, {})
 
-    def _find_given(self, name: str, tree: ast.FunctionDef) -> dict[str, str]:
+    def function_effect(self, name: str) -> Effect | None:
+        """What a call of a function of the program can do; None when that isn't clear."""
+        self._learn()
+        return self._effects.get(name)
+
+    def _learn(self) -> None:
+        """Find out what the functions of the program get, give and do, each by what others do.
+
+        What is known is right at any moment, and becomes more: so it may end at any moment, too.
+        """
+        if self._learned:
+            return
+        self._learned = True
+        trees = {n: t for n, t in self.functions.items() if t is not None and not t.decorator_list}
+        stale = set(trees)
+        for turn in range(ROUNDS):
+            for name in stale:
+                self._blocks[name] = Block(
+                    self, trees[name].body, {}, parameters=parameters_of(trees[name]), function=True, name=name
+                )  # fmt: skip
+            changed: set[str] = set()
+            for name in stale:
+                gives, does = self._find_returned(name), self._find_effect(name)
+                if (gives, does) != (self._returns.get(name, "?"), self._effects.get(name)):
+                    changed.add(name)
+                self._returns[name], self._effects[name] = gives, does
+            touched = {c for n in stale for c in set(names_in(trees[n])) & trees.keys()}
+            stale = {n for n, t in trees.items() if changed & set(names_in(t))}
+            for name in touched | trees.keys() if turn == 0 else touched:
+                if (gets := self._find_given(name)) != self._given.get(name, {}):
+                    self._given[name] = gets
+                    stale.add(name)
+            if not stale:
+                break
+
+    def _find_returned(self, name: str) -> str:
+        block, tree = self.block_of(name), self.functions.get(name)
+        if block is None or tree is None or is_lazy(tree):
+            return "?"
+        found = [n.value for n in own_nodes(tree.body) if isinstance(n, ast.Return)]
+        kinds = {block.kind(v, block.kinds) if v else "atom" for v in found}
+        ends = isinstance(tree.body[-1], (ast.Return, ast.Raise))
+        return _joined(kinds if ends else kinds | {"atom"})
+
+    def _find_given(self, name: str) -> dict[str, str]:
+        tree = self.functions.get(name)
+        if tree is None or tree.decorator_list or not parameters_of(tree):
+            return {}
         arguments = tree.args
         names = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
         kinds: dict[str, set[str]] = {n: set() for n in names}
@@ -482,11 +513,7 @@ class Program:
                 return piece.bare and not names & later and _literal(value)
         return False
 
-    def function_effect(self, name: str) -> Effect | None:
-        """What a call of a function of the program can do; None when that isn't clear."""
-        if name in self.confined:
-            return self.confined[name]
-        self.confined[name] = None  # recursive
+    def _find_effect(self, name: str) -> Effect | None:
         tree = self.functions.get(name)
         if tree is None or tree.decorator_list or is_lazy(tree):
             return None
@@ -502,9 +529,11 @@ class Program:
             for n, p in enumerate(parameters_of(tree))
             if any(block.same(p, t) for t in total.touches)
         )
-        result = Effect(touches=frozenset(f"#{n}" for n in positions))
-        self.confined[name] = result
-        return result
+        return Effect(touches=frozenset(f"#{n}" for n in positions))
+
+
+ROUNDS = 6
+"""How often what is known of functions is gone over."""
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)

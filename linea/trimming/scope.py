@@ -434,7 +434,7 @@ class Scope:
             return True
         if self.program.functions.get(name) is not None:
             return True
-        return name in PURE | CONSUMING and not self._rebound(name)
+        return name in BUILTINS and name not in self.bound and not self._rebound(name)
 
     def _merge_aliases(self) -> None:
         for top in self.body:

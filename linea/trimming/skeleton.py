@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from linea.trimming.lines import Line, cut, whole
-from linea.trimming.words import names_in, stored_names
+from linea.trimming.words import names_in
 
 _GOING_OVER = frozenset({"enumerate", "zip", "range", "reversed", "sorted", "list", "tuple", "len"})
 """Builtins that make nothing new but containers and numbers of what they are given."""
@@ -43,22 +43,30 @@ def skeleton(
     tree = _loop(source)
     if tree is None or any(isinstance(n, _LEAVING) for n in ast.walk(tree)):
         return None
-    stored = set(stored_names(tree))
+    stored = set(_stored(tree))
     if not bound <= stored:
         return None  # a function that it called binds names
-    heads = [n for n in _heads(tree) if wanted & set(stored_names(n.target))]
-    targets = [x for n in heads for x in stored_names(n.target)]
+    heads = [n for n in _heads(tree) if wanted & set(_stored(n.target))]
+    targets = [x for n in heads for x in _stored(n.target)]
     if not wanted <= set(targets) or len(stored_once(tree) & wanted) < len(wanted):
         return None
     spared = _without_bodies(tree, heads)
     if spared is None or not all(_is_old(n.iter, kinds, stored) for n in spared):
         return None
-    lines = cut(whole(source), [(s, n.body) for n in spared for s in n.body if s not in spared])
+    lines = cut(
+        whole(source), [(s, n.body) for n in spared for s in n.body if s not in spared], tree
+    )
     reads = {x for n in spared for x in names_in(n.iter)}
     if tree.orelse or any(n.orelse for n in spared) or lines == whole(source):
         return None
-    gone = set(names_in(tree)) - reads - {x for n in spared for x in stored_names(n.target)}
+    gone = set(names_in(tree)) - reads - {x for n in spared for x in _stored(n.target)}
     return Skeleton(tuple(lines), frozenset(reads), frozenset(gone))
+
+
+def _stored(node: ast.AST) -> list[str]:
+    return [
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
 
 
 @lru_cache(maxsize=64)
@@ -72,9 +80,7 @@ def _loop(source: str) -> ast.For | None:
 
 def stored_once(tree: ast.For) -> set[str]:
     """Names that are bound in one place of a statement."""
-    places = [
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+    places = _stored(tree)
     return {name for name in places if places.count(name) == 1}
 
 

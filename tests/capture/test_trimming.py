@@ -158,3 +158,68 @@ def test_of_a_loop_stays_what_its_targets_need(
     exec(source, whole)
     exec(code, alone)
     assert whole[name] == alone[name]
+
+
+INSIDE = [
+    (
+        "import io\nb = io.StringIO('1')\nwith b as f:\n    k = 0\n    r = f.read()\n",
+        "import io\nb = io.StringIO('1')\nwith b as f:\n    r = f.read()\n",
+    ),
+    (
+        "def f(p):\n    with open(p) as h:\n        n = h.read()\n    try:\n        m = int(p)\n"
+        "    except ValueError:\n        m = 0\n    return 3\nr = f(__file__)\n",
+        "def f(p):\n    return 3\nr = f(__file__)\n",
+    ),
+    (
+        "r = 0\nfor v in [1, 2]:\n    if v > 5:\n        raise ValueError(v)\n    else:\n"
+        "        print(v)\n    r += v\n",
+        "r = 0\nfor v in [1, 2]:\n    r += v\n",
+    ),
+    (
+        "def f(v):\n    if v < 0:\n        raise ValueError(v)\n    match v:\n        case 3:\n"
+        "            k = 2\n        case _:\n            k = 1\n    return v\nr = f(4)\n",
+        "def f(v):\n    return v\nr = f(4)\n",
+    ),
+    (
+        "def f(v):\n    s = 0\n    def g(x):\n        t = x + 1\n        return x\n"
+        "    def h():\n        return 2\n    return g(v)\nr = f(4)\n",
+        "def f(v):\n    def g(x):\n        return x\n    return g(v)\nr = f(4)\n",
+    ),
+    (
+        "import logging\nlog = logging.getLogger('x')\ndef f(v):\n    log.info('got %d', v)\n"
+        "    xs = sorted([v], key=lambda x: -x)\n    return v\nr = f(4)\n",
+        "def f(v):\n    return v\nr = f(4)\n",
+    ),
+    (
+        "from contextlib import contextmanager\n@contextmanager\ndef timed():\n    yield\n    print(1)\n"
+        "def f(v):\n    with timed():\n        n = v / 2\n        m = v\n    return m\nr = f(4)\n",
+        "from contextlib import contextmanager\n@contextmanager\ndef timed():\n    yield\n    print(1)\n"
+        "def f(v):\n    with timed():\n        m = v\n    return m\nr = f(4)\n",
+    ),
+    (
+        "import pandas as pd\ndef load():\n    df = pd.DataFrame({'a': [1, 2]})\n    print(df.describe())\n"
+        "    n = df['a'].mean()\n    df['b'] = df['a'] * 2\n    return df\n"
+        "def show(d):\n    print(d.head().to_string())\ndef main():\n    df = load()\n    show(df)\n"
+        "    return df\nr = main()\n",
+        "import pandas as pd\ndef load():\n    df = pd.DataFrame({'a': [1, 2]})\n"
+        "    df['b'] = df['a'] * 2\n    return df\ndef main():\n    df = load()\n    return df\nr = main()\n",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "expected"), INSIDE)
+def test_what_is_left_inside(tmp_path: Path, source: str, expected: str) -> None:
+    """Blocks, guards that let pass, functions inside, logs and looks at tables."""
+    assert slice_of(source.replace("__file__", repr(__file__)), "r", tmp_path) == expected.replace(
+        "__file__", repr(__file__)
+    )
+
+
+def test_a_log_that_something_keeps_stays(tmp_path: Path) -> None:
+    """Where the slice has a handler, what is logged may be what it is about."""
+    source = (
+        "import logging\nkept = []\nclass Keep(logging.Handler):\n    def emit(self, record):\n"
+        "        kept.append(record.getMessage())\nlog = logging.getLogger('y')\n"
+        "log.setLevel(10)\nlog.addHandler(Keep())\ndef f(v):\n    log.info('got %d', v)\n    return v\nr = f(4)\n"
+    )
+    assert "log.info" in slice_of(source, "kept", tmp_path)
