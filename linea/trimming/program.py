@@ -169,8 +169,8 @@ class Program:
         late: set[str] = set()
         for i, tree in enumerate(self.trees):
             if self.deferred[i]:
-                own = stored_names(tree) if isinstance(tree, ast.Assign) else ()
-                late |= self.words[i] - set(own)
+                own = bound_in([tree])[0] if isinstance(tree, ast.Assign) else set()
+                late |= self.words[i] - own
         self.hidden = [p.reads - words - late for p, words in zip(pieces, self.words, strict=True)]
         """By piece, names that it read though neither its text nor that of a function mentions them."""
 

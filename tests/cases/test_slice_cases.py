@@ -14,7 +14,6 @@ import harness
 CASES = {c["id"]: c for c in harness.load()}
 
 LARGER: dict[str, str] = {
-    "in-with-body": "managers other than `open` may care what happens in their body",
     "in-try-body": "which statement of a `try` raised isn't observed, so it stays whole",
     "in-if-branch": "the branch that wasn't taken stays: it is needed for other data",
     "in-class-method-unused": "methods are reached by name through objects, so classes stay whole",
