@@ -149,13 +149,27 @@ class Reader:
 
     def raw(self, line: Line, stored: Stored) -> Buffer:
         """The bytes of a segment; DamagedStoreError where they aren't those that were stored."""
+        with self._told():
+            return _checked(self._inflated(line, stored), line)
+
+    def opened(self, base: Line) -> tuple[int, Buffer, Buffer]:
+        """Of a segment that is no difference: the size of its blob, its content, its bytes."""
+        with self._told():
+            blob = self._read(base.id)
+            content = forms.opened(blob, base.form, base.size)
+            raw = _checked(forms.restored(content, base.form, base.size), base)
+            return len(blob), content, raw
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise DamagedStoreError for what damage makes of reading."""
         try:
-            data = self._inflated(line, stored)
+            yield
         except (zstandard.ZstdError, ValueError, KeyError, MemoryError) as error:
-            raise self._damaged(str(error)) from error
-        if len(data) != line.size or xxhash.xxh3_128_hexdigest(data) != line.hash:
-            raise self._damaged("its bytes aren't those that were stored")
-        return data
+            raise DamagedStoreError(
+                f"a segment of {self._what} is damaged: {error}",
+                hint="see what is hit with `linea fsck`",
+            ) from error
 
     def _inflated(self, line: Line, stored: Stored) -> Buffer:
         data = self._read(line.id)
@@ -164,7 +178,7 @@ class Reader:
         base = full(line, stored)
         form = base.form if line.form == "delta" else "zstd"
         forms.check_size(data, form, line.size)
-        known = self.content(base) if line.form == "delta" else self._whole(base, stored)
+        known = self._content(base) if line.form == "delta" else self._whole(base, stored)
         prefix = zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
         made = zstandard.ZstdDecompressor(dict_data=prefix).decompress(data)
         return forms.restored(made, form, line.size)
@@ -172,7 +186,7 @@ class Reader:
     def _whole(self, base: Line, stored: Stored) -> bytes:
         return self._kept(base.hash, lambda: bytes(self.raw(base, stored)))
 
-    def content(self, base: Line) -> bytes:
+    def _content(self, base: Line) -> bytes:
         """What the form of a segment, which is no difference, compresses."""
         return self._kept(
             base.hash + base.form,
@@ -187,10 +201,12 @@ class Reader:
                 self._bases.popitem(last=False)
         return known
 
-    def _damaged(self, why: str) -> DamagedStoreError:
-        return DamagedStoreError(
-            f"a segment of {self._what} is damaged: {why}", hint="see what is hit with `linea fsck`"
-        )
+
+def _checked(data: Buffer, line: Line) -> Buffer:
+    """The bytes of a segment; ValueError where they aren't those that were stored."""
+    if len(data) != line.size or xxhash.xxh3_128_hexdigest(data) != line.hash:
+        raise ValueError("its bytes aren't those that were stored")
+    return data
 
 
 # ---------------------------------------------------------------------------------- writing
@@ -399,27 +415,28 @@ class Writer:
         if base.size > PATCH_LIMIT or base.size < 64:
             return None
         try:
-            whole = self._known.read(base.id)
-            form, data = self._difference(segment, base, before)
+            whole, form, data = self._difference(segment, base)
         except DamagedStoreError:
             return None
-        if len(data) > PATCH_WORTH * len(whole):
+        if len(data) > PATCH_WORTH * whole:
             self._useless += 1
             return None
         self._useless = 0
         return form, data, base
 
-    def _difference(self, segment: Segment, base: Line, before: Stored) -> tuple[str, bytes]:
-        """What makes a segment of its base: of its bytes, or of what its form makes of them."""
-        raw = self._reader.raw(base, before)
+    def _difference(self, segment: Segment, base: Line) -> tuple[int, str, bytes]:
+        """What makes a segment of its base, its form, and how large the base is in full.
+
+        It is of the bytes of both, or of what the base's form makes of them.
+        """
+        size, content, raw = self._reader.opened(base)
         # Numbers that are alike hide where others were taken out; in a narrow form they stand out.
         # Texts lie in planes by where they begin, which changes with their number.
         if base.form not in ("raw", "zstd") and not segment.width:
-            like = self._reader.content(base)
-            made = forms.content(segment.data, base.form, like)
+            made = forms.content(segment.data, base.form, content)
             if made is not None:
-                return "delta", difference(made, like)
-        return "patch", difference(segment.data, bytes(raw))
+                return size, "delta", difference(made, bytes(content))
+        return size, "patch", difference(segment.data, bytes(raw))
 
     def _compressed(self, segment: Segment) -> tuple[str, Buffer]:
         """A segment in the form that suits its part."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import os
 import pickle
 import resource
 import shutil
@@ -205,6 +206,7 @@ class MLflow:
     """A pickle logged as an artifact of a run."""
 
     def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         import mlflow
 
         mlflow.set_tracking_uri((folder / "runs").as_uri())
