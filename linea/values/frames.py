@@ -198,16 +198,47 @@ def _first(frame: Any) -> Any:
 
     if any(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
         # A slice of a sparse column takes memory for each of its rows.
-        return frame.take(range(min(SHOWN, len(frame))))
-    return frame.iloc[:SHOWN]
+        shown = frame.take(range(min(SHOWN, len(frame))))
+    else:
+        shown = frame.iloc[:SHOWN]
+    places = range(shown.shape[1])
+    for at in [*places[:COLUMNS], *places[COLUMNS:][-COLUMNS:]]:
+        column = shown.iloc[:, at]
+        short = _shortened(column)
+        if short is not column:
+            shown = shown.copy()
+            shown.isetitem(at, short)
+    return shown
+
+
+COLUMNS = 12
+"""Columns of a frame that are shown."""
+LONG = 500
+"""Characters of a text that is formatted: to do it takes many times the memory of the text."""
+
+
+def _shortened(rows: Any) -> Any:
+    """Return a few rows with long texts cut."""
+    import pandas as pd
+
+    if rows.dtype.kind not in "OSUT":
+        return rows
+    items = list(rows)
+    cut = [
+        item[:LONG] if isinstance(item, str | bytes) and len(item) > LONG else item
+        for item in items
+    ]
+    if all(one is other for one, other in zip(items, cut, strict=True)):
+        return rows
+    return pd.Series(cut, index=getattr(rows, "index", None), name=rows.name, dtype=object)
 
 
 def _picture(value: Any) -> str:
     try:
         if type(value).__name__ == "DataFrame":
-            shown = _first(value).to_string(max_rows=SHOWN, max_cols=12, line_width=118)
+            shown = _first(value).to_string(max_rows=SHOWN, max_cols=COLUMNS, line_width=118)
         else:
-            shown = repr(value[:SHOWN])
+            shown = repr(_shortened(value[:SHOWN]))
     except Exception as error:
         return f"<{type(value).__name__} (its repr raises {type(error).__name__})>"
     more = f"\n… {len(value) - SHOWN:,} more rows" if len(value) > SHOWN else ""

@@ -127,3 +127,18 @@ def test_a_file_that_changes_meanwhile_is_refused(
     change(path)
     with pytest.raises(UnstorableError, match=r"big\.bin"):
         values.settled(made)
+
+
+@pytest.mark.parametrize("make", [pd.Series, pd.Index, lambda cells: pd.DataFrame({"a": cells})])
+def test_a_long_text_is_shown_in_short(make: Callable[[list[str]], Any]) -> None:
+    """The preview of a table with one text of many megabytes takes no multiple of it."""
+    value = make(["a", "long " * 2_000_000])
+    tracemalloc.start()
+    try:
+        preview = values.encode(value).preview
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+    assert preview is not None
+    assert b"long" in preview.data
+    assert len(preview.data) < 10_000
