@@ -547,7 +547,25 @@ def watch_ipython(shell: Any) -> None:
 
     # Before watching begins: what linea registers is no doing of the user's.
     shell.register_magic_function(_magic, magic_kind="line", magic_name="linea")
+    shell.set_hook("complete_command", _complete, str_key="%linea")
     watching.watch_ipython(shell)
+
+
+_COMMANDS = ("log", "pause", "resume", "save", "slice", "status")
+
+
+def _complete(shell: Any, event: Any) -> list[str]:
+    """What may come next after `%linea`: its commands, or the variables of the session."""
+    from linea.capture.rules import NOISE
+
+    before, _, _ = str(event.text_until_cursor).rpartition(" ")
+    words = before.split()
+    if len(words) == 1:
+        return list(_COMMANDS)
+    if len(words) == 2 and words[1] in ("slice", "save"):
+        hidden = NOISE | shell.user_ns_hidden.keys()
+        return [name for name in shell.user_ns if not name.startswith("_") and name not in hidden]
+    return []
 
 
 def watch_cell(frame: types.FrameType) -> None:

@@ -193,6 +193,9 @@ def test_the_linea_magic_tells_what_is_watched_and_slices_without_saving(tmp_pat
         kernel.run("x = 1\ny = 2\nz = x + 1")
         assert kernel.text("%linea slice z") == "x = 1\nz = x + 1\n"
         assert "statements recorded" in kernel.text("%linea")
+        asked = "get_ipython().complete({!r}, {!r}, {})[1]"
+        assert kernel.text(asked.format("sl", "%linea sl", 9)) == "['slice']\n"
+        assert kernel.text(asked.format("", "%linea slice ", 13)) == "['x', 'y', 'z']\n"
     assert not (tmp_path / ".linea").exists()
 
 
