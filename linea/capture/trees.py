@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import array
 import gc
+import itertools
 import marshal
 import time
+from collections.abc import Iterator
+from typing import Any
 
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from linea.capture.walk import ATOMS, MAX_KEYS, Walk, address
 
@@ -22,6 +25,8 @@ CHANGEABLE = frozenset({list, dict, set})
 MAX_ITEMS = 1_000_000
 """With more items in one level, the containers are printed one by one, in pieces."""
 MAX_DEPTH = 64
+PIECE = 1024
+"""Items of a container that are written out at once."""
 
 
 def tree_print(obj: object, walk: Walk) -> int | None:
@@ -42,9 +47,14 @@ def tree_print(obj: object, walk: Walk) -> int | None:
     # Parts that have prints of their own, as names lead to them: these stay up to date.
     if not walk.known.keys().isdisjoint(distinct):
         walk.stack += [part for part in inner if address(part) in walk.known]
+    content = _content(obj, walk.deadline)
+    if content is None:
+        walk.cut = True
+        return -1
     walk.keys |= distinct
     walk.trees[address(obj)] = found
-    return _digest(obj, found)
+    # The same content in other containers is a change: whoever held the old ones is parted.
+    return -2 - xxh3_64_intdigest(array.array("q", found).tobytes(), content)
 
 
 def is_tree(shape: object) -> bool:
@@ -52,10 +62,17 @@ def is_tree(shape: object) -> bool:
     return type(shape) is int and shape < 0
 
 
-def _digest(obj: object, addresses: list[int]) -> int:
-    # The same content in other containers is a change: whoever held the old ones is parted.
-    content = xxh3_64_intdigest(marshal.dumps(obj, 2))  # type: ignore[arg-type]  # plain data
-    return -2 - xxh3_64_intdigest(array.array("q", addresses).tobytes(), content)
+def _content(obj: object, deadline: float) -> int | None:
+    """A print of the plain data below `obj`, piece by piece; None when it takes too long."""
+    if not isinstance(obj, (list, tuple, dict)) or len(obj) <= PIECE:
+        return xxh3_64_intdigest(marshal.dumps(obj, 2))  # type: ignore[arg-type]  # plain data
+    digest = xxh3_64()
+    items: Iterator[Any] = iter(obj.items() if isinstance(obj, dict) else obj)
+    while piece := list(itertools.islice(items, PIECE)):
+        if time.thread_time() > deadline:
+            return None
+        digest.update(marshal.dumps(piece, 2))
+    return digest.intdigest()
 
 
 def _containers(obj: object, walk: Walk) -> list[object] | None:
