@@ -18,6 +18,7 @@ from operator import is_
 from typing import Any
 
 from linea.capture.builtin_types import random_state
+from linea.capture.library_types import plain_torch
 from linea.capture.magics import is_users, users_callbacks
 from linea.capture.rules import DRAWING, PLOTTERS, STANDARD
 from linea.capture.walk import address
@@ -139,6 +140,11 @@ def _decimal_context(module: Any) -> Any:
     return module.Context.__reduce__(module.getcontext())[1]
 
 
+def _torch_random(module: Any) -> object:
+    with plain_torch(module):
+        return hash(module.get_rng_state().numpy().tobytes())
+
+
 def _warnings(module: Any) -> object:
     return tuple(str(f) for f in module.filters if f[0] == "error")
 
@@ -228,7 +234,7 @@ STATES: tuple[tuple[str, str, Callable[[Any], object], Reader], ...] = (
     ("random", "random", _random, _mentions("getstate", "_inst")),
     ("numpy.random", "numpy.random.mtrand", _NumpyRandom(),
      _mentions("get_state", "mtrand", "_rand", "check_random_state", "get_bit_generator")),
-    ("torch.random", "torch", lambda m: hash(m.get_rng_state().numpy().tobytes()),
+    ("torch.random", "torch", _torch_random,
      _mentions("get_rng_state", "initial_seed", "default_generator")),
     ("torch.options", "torch", lambda m: (str(m.get_default_dtype()), m.is_grad_enabled(),
      m.are_deterministic_algorithms_enabled()), _library),

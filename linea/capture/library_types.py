@@ -6,6 +6,7 @@ Libraries are recognised by the names of their types, and never imported.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import marshal
 import sys
 import time
@@ -315,7 +316,7 @@ def _polars_print(series: Any, walk: Walk) -> object:
 
 def _tensor(obj: Any, walk: Walk) -> object:
     torch = sys.modules["torch"]
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass may have every access run its code
+    with plain_torch(torch):
         shared = [~int(obj.untyped_storage().data_ptr())]
         walk.keys.update(shared)
         walk.shares[address(obj)] = shared
@@ -345,6 +346,17 @@ def _tensor_print(obj: Any) -> int:
     with torch._C.DisableTorchFunctionSubclass():
         flat = obj.detach().contiguous().view(-1).view(torch.uint8)
         return xxh3_64_intdigest(memoryview(flat.numpy()))
+
+
+@contextlib.contextmanager
+def plain_torch(torch: Any) -> Iterator[None]:
+    """Inside, no subclass or mode of the user's is told of what is asked of tensors."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch._C.DisableTorchFunction())
+        if torch._C._len_torch_dispatch_stack():
+            modes = sys.modules["torch.utils._python_dispatch"]
+            stack.enter_context(modes._disable_current_modes())
+        yield
 
 
 def _backward_graph(root: Any, walk: Walk) -> None:
