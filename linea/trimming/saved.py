@@ -57,6 +57,8 @@ def over(saved: Saved, trees: Sequence[ast.stmt | None], sources: Sequence[str])
         path = _path_to(tree, call, start)
         if not path:
             break
+        if inner is None and _saves_another(path[-1], saved.name):
+            return [[] for _ in trees]  # the places don't fit the text
         removed, once = _after(path)
         found[at] += removed
         target = path[-1]
@@ -67,6 +69,14 @@ def over(saved: Saved, trees: Sequence[ast.stmt | None], sources: Sequence[str])
         if sum(len(word.findall(source)) for source in sources) != 2:
             break  # it may have been called before
     return found
+
+
+def _saves_another(node: ast.AST, name: str) -> bool:
+    """Whether a call saves, and a value of another name."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] != "save":
+        return False
+    names = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "name")]
+    return any(isinstance(n, ast.Constant) and n.value != name for n in names)
 
 
 def _path_to(tree: ast.AST, call: Call, start: int) -> list[ast.AST]:

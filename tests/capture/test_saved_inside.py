@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from linea.trimming.saved import Call, Saved, over
+
 SCRIPT = """\
 import argparse
 import sys
@@ -112,3 +114,11 @@ def test_a_function_that_saves_twice_stays_whole_up_to_the_call(project: Path) -
 def test_all_of_them_are_made_again(project: Path) -> None:
     """Every slice gives the value that was saved."""
     assert linea(project, "verify", "--all").count(" identical ") == 6
+
+
+@pytest.mark.parametrize(("name", "gone"), [("a", 1), ("b", 0)])
+def test_nothing_goes_when_the_place_is_that_of_another_save(name: str, gone: int) -> None:
+    """What is told of the calls under way has to fit the text."""
+    source = "if True:\n    linea.save(x, 'a')\n    linea.save(y, 'b')\n"
+    saved = Saved(name, (Call(None, 1, 1, 4, 22),))
+    assert len(over(saved, [ast.parse(source).body[0]], [source])[0]) == gone
