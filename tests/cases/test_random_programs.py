@@ -12,9 +12,9 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def run(first: int, count: int) -> str:
+def run(first: int, count: int, file: str = "fuzz.py") -> str:
     done = subprocess.run(
-        [sys.executable, str(HERE / "fuzz.py"), str(first), str(count), "3"],
+        [sys.executable, str(HERE / file), str(first), str(count), "3"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -24,6 +24,11 @@ def run(first: int, count: int) -> str:
 def test_slices_of_random_programs_are_right() -> None:
     """Two hundred programs: aliases, files, functions, seeds, errors, cells that are run again."""
     assert ", 0 wrong," in (out := run(0, 200)), out
+
+
+def test_slices_of_random_programs_over_shared_arrays_are_right() -> None:
+    """Thirty programs of views, frames and writes in place, every array taken for a large one."""
+    assert ", 0 wrong" in (out := run(0, 30, "arrays.py")), out
 
 
 @pytest.mark.slow
