@@ -418,7 +418,9 @@ def _saving_file(frame: types.FrameType | None) -> str:
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_library(file) and not file.startswith("<frozen"):
-            found = file if Path(file).exists() else frame.f_globals.get("__file__") or file
+            own: Any = frame.f_globals.get("__file__")
+            given = isinstance(own, str) and not is_library(own) and not Path(file).exists()
+            found = own if given else file
             if frame.f_code.co_name == "<module>":
                 return found
         frame = frame.f_back
