@@ -218,7 +218,10 @@ def _model_changes(old: Version, new: Version, _: Reader | None) -> list[Change]
 
 
 def _data_changes(old: Version, new: Version, repository: Reader | None) -> list[Change]:
-    """Say what changed in small plain data."""
+    """Say what changed in small plain data; of another package's, what that says of it."""
+    if any(each.value.codec != "json" for each in (old, new)):
+        was, now = (str(each.value.summary.get("text", "")) for each in (old, new))
+        return [Change("value", f"{was} → {now}", "value", was, now)] if was != now else []
     small = all(
         sum(part.size for part in each.value.parts) <= _SMALL and not each.value.pickled
         for each in (old, new)

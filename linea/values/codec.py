@@ -141,6 +141,10 @@ FAMILIES: dict[str, str] = {
 
 HINTS: dict[str, tuple[str, str]] = {
     "builtins.module": ("a module", "save what it holds"),
+    "builtins.memoryview": ("a view of memory", "save bytes(it), or the array that it looks at"),
+    "_ctypes.Array": ("an array of ctypes", "save list(it), or bytes(it)"),
+    "_io.StringIO": ("a text that is written to like a file", "save it.getvalue()"),
+    "_io.BytesIO": ("bytes that are written to like a file", "save it.getvalue()"),
     "pandas.io.parsers.readers.TextFileReader": (
         "a stream that can be read once",
         "save pandas.concat(it)",
@@ -164,6 +168,14 @@ def encode(value: object) -> Encoded:
             raise
         except RecursionError:
             raise UnstorableError(f"the {class_name(kind)} is nested too deeply") from None
+        except Exception as error:
+            if isinstance(error, MemoryError) or codec_name(kind) == "arrow-stream":
+                raise  # a stream's own error is the user's
+            # A library of the value's can't do what its codec asks of it.
+            raise UnstorableError(
+                f"the {class_name(kind)} can't be stored: {type(error).__name__}: {error}",
+                hint="save it as something plainer: an array, a table of plain columns, a dict",
+            ) from error
 
 
 def encode_path(path: str | Path) -> Encoded:

@@ -140,7 +140,6 @@ ATOMS: Mapping[type, Callable[[Any], bytes]] = {
     str: _str,
     bytes: _bytes,
     bytearray: lambda value: b"#" + join("bytearray", bytes(value)),
-    memoryview: lambda value: b"#" + join("memoryview", value.tobytes()),
 }
 
 
@@ -164,7 +163,16 @@ REFUSED: Mapping[str, str] = {
     "sqlite3.Connection": "a database connection",
     "sqlite3.Cursor": "a database cursor",
     "weakref.ReferenceType": "a weak reference",
+    "builtins.memoryview": "a view of memory, whose bytes(it) can be",
+    "_ctypes.Array": "an array of ctypes, whose bytes(it) or list(it) can be",
+    "_ctypes._Pointer": "a pointer",
+    "_ctypes.CFuncPtr": "a function of a loaded library",
 }
+
+NOT_EVEN_PICKLED = frozenset(
+    {"_io._IOBase", "builtins.memoryview", "_ctypes.Array", "_ctypes._Pointer", "_ctypes.CFuncPtr"}
+)
+"""Of these, what cloudpickle makes a pickle of, which gives something else or nothing back."""
 
 # What a library notes about itself in a fitted estimator isn't part of the model.
 NOTES = frozenset({"_sklearn_version", "_n_threads", "_stop_words_id"})
@@ -276,7 +284,7 @@ class Walk:
         waiting = lazy.query(kind)
         # One that is saved itself is computed; inside of something else it would go unseen.
         if waiting is not None and not (lazy.is_collected(kind) and len(self._stack) == 1):
-            return partial(self._refused, *waiting)
+            return partial(self._never, *waiting)
         found = codec.digester(kind)
         if found is not None:
             return lambda value: found(value, self.of)
@@ -288,14 +296,19 @@ class Walk:
             return self._class
         what = refusal(kind)
         if what is not None:
-            hint = "leave it out, or save what it was made from or gives"
-            return partial(self._refused, what, hint)
+            if any(name in NOT_EVEN_PICKLED for name in map(class_name, kind.__mro__)):
+                hint = "leave it out, or save what it was made from or gives"
+                return partial(self._never, what, hint)
+            return partial(self._refused, what)
         return self._reduced
 
     def _member(self, value: Any) -> bytes:
         return join("enum", self.of(type(value)), text_bytes(value.name or repr(value.value)))
 
-    def _refused(self, what: str, hint: str, value: object) -> bytes:
+    def _refused(self, what: str, value: object) -> bytes:
+        raise self._unstorable(value, f"it is {what}")
+
+    def _never(self, what: str, hint: str, value: object) -> bytes:
         raise RefusedError(f"{self._place(value)} can't be stored: it is {what}", hint=hint)
 
     def under(self, kind: str, step: object, value: object) -> bytes:
@@ -343,11 +356,7 @@ class Walk:
         kind = type(value)
         reduced = self._reduce(value)
         if isinstance(reduced, str):
-            return join(
-                "global",
-                text_bytes(str(getattr(value, "__module__", None) or kind.__module__)),
-                text_bytes(reduced),
-            )
+            return join("global", text_bytes(_home(value, reduced)), text_bytes(reduced))
         if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 6:
             raise self._unstorable(value, "it can't be pickled")
         missing = (None,) * (6 - len(reduced))
@@ -388,7 +397,7 @@ class Walk:
 
     def _class(self, kind: type) -> bytes:
         if importable(kind):
-            return join("global", text_bytes(kind.__module__), text_bytes(kind.__qualname__))
+            return join("global", text_bytes(_home(kind)), text_bytes(kind.__qualname__))
         members = {
             key: member
             for key, member in vars(kind).items()
@@ -406,7 +415,7 @@ class Walk:
     def function(self, value: types.FunctionType) -> bytes:
         """Return a function's code: its name where it can be imported, else what it does."""
         if importable(value):
-            return join("global", text_bytes(value.__module__), text_bytes(value.__qualname__))
+            return join("global", text_bytes(_home(value)), text_bytes(value.__qualname__))
         names = sorted(_global_names(value.__code__) & value.__globals__.keys())
         return join(
             "function",
@@ -452,6 +461,15 @@ class Walk:
 
 _FORMAL = frozenset({"CACHE", "NOP", "PRECALL", "PUSH_NULL", "RESUME"})
 """Instructions that say how a call is prepared, not what is done."""
+
+
+def _home(value: Any, name: str | None = None) -> str:
+    """The module of something global; pandas' public names are of pandas, wherever it has them."""
+    module = str(getattr(value, "__module__", None) or type(value).__module__)
+    if module.startswith("pandas.") and "pandas" in sys.modules:
+        public = getattr(sys.modules["pandas"], name or value.__qualname__, None)
+        return "pandas" if public is value else module
+    return module
 
 
 def importable(value: Any) -> bool:

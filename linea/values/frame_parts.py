@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,14 @@ from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
 
 
+def _all(data: Any) -> Iterator[Any]:
+    """All lists, objects and leaves of JSON data."""
+    yield data
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    for each in inner:
+        yield from _all(each)
+
+
 class Pack:
     """The parts and the form of a pandas value in the making."""
 
@@ -32,9 +40,13 @@ class Pack:
     def value(self, value: object, path: str) -> Any:
         """Return the form of a small value: itself where plain, else a pickled part."""
         try:
-            return {"json": plain.to_json(value)}
+            data = plain.to_json(value)
         except plain.NotPlain:
             return self._pickle(value, path)
+        if any(isinstance(each, dict) for each in _all(data)):
+            # As a text: manifests don't keep the order of keys.
+            return {"text": plain.dump_json(data).decode()}
+        return {"json": data}
 
     def index(self, index: Any, path: str) -> Any:
         """Return the form of an index of rows or columns."""
@@ -214,7 +226,9 @@ class Unpack:
 
     def value(self, form: Any) -> Any:
         """Return a small value."""
-        return self._unpickle(form["pickle"]) if "pickle" in form else plain.from_json(form["json"])
+        if "pickle" in form:
+            return self._unpickle(form["pickle"])
+        return plain.from_json(jsons.loads(form["text"]) if "text" in form else form["json"])
 
     def _unpickle(self, path: str) -> Any:
         return unpickle(self.read(path), self.record)

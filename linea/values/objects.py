@@ -90,7 +90,15 @@ def unpickle(data: bytes, record: ValueRecord, buffers: Iterable[Any] = ()) -> A
     """
     if not record.pickled:
         raise UntrustedError("the record of this value hides that it holds a pickle")
-    return stdlib.loads(data, buffers=buffers)
+    try:
+        return stdlib.loads(data, buffers=buffers)
+    except Exception as error:
+        made = record.details.get("library")
+        error.add_note(
+            f"linea: this {record.type} was pickled{f' with {made}' if made else ''};"
+            " its pickle can't be read with what is installed here"
+        )
+        raise
 
 
 def buffers_part(buffers: list[memoryview]) -> Payload:

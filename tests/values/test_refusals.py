@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import csv
+import ctypes
 import io
 import socket
 import sqlite3
@@ -58,6 +59,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "lock in a dict": (lambda: {"a": {"b": threading.Lock()}}, r"\['a'\]\['b'\].*lock"),
     "lock in an attribute": (lambda: SimpleNamespace(model=Config(threading.Lock())), r"model\.rate.*lock"),
     "file in a dict": (lambda: {"log": open(__file__)}, r"\['log'\].*open file"),  # noqa: SIM115
+    "memory": (lambda: memoryview(b"a"), "view of memory"),
+    "memory in a list": (lambda: [memoryview(b"a")], "view of memory"),
+    "array of ctypes": (lambda: (ctypes.c_int * 2)(1, 2), "ctypes"),
+    "pointer": (lambda: [ctypes.pointer(ctypes.c_int(1))], "pointer"),
+    "text buffer": (lambda: io.StringIO("a"), "written to like a file"),
     "generator in a tuple": (lambda: (1, (i for i in [])), r"\[1\].*generator"),
     "lock in objects": (lambda: np.array([threading.Lock()], dtype=object), "lock"),
     "lock in a frame": (lambda: pd.Series([threading.Lock()], dtype=object), "lock"),

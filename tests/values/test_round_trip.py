@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import pickle
 from typing import Any
@@ -321,3 +322,18 @@ def test_a_huge_repr_is_cut() -> None:
 def test_summaries_are_short_lines(value: object, text: str) -> None:
     """The summary's text says in a few words what the value is."""
     assert values.settled(values.encode(value)).record.summary["text"] == text
+
+
+def test_attrs_keep_their_order() -> None:
+    """A frame's attrs come back as they were, the order that makes part of the digest included."""
+    frame = pd.DataFrame({"a": [1]})
+    frame.attrs = {"unit": "m", "about": (1, 2), "b": {"z": 1, "a": 2}}
+    made = values.settled(values.encode(frame))
+    # As a manifest has it: keys sorted.
+    record = dataclasses.replace(
+        made.record, details=json.loads(json.dumps(made.record.details, sort_keys=True))
+    )
+    back = values.decode(record, made.parts.__getitem__)
+    assert isinstance(back, pd.DataFrame)
+    assert repr(back.attrs) == repr(frame.attrs)
+    assert values.digest(back) == made.record.digest
