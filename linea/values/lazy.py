@@ -15,6 +15,7 @@ QUERIES: dict[str, tuple[str, str]] = {
     "distributed.client.Future": ("a result that dask still computes", ".result()"),
     "ibis.expr.types.core.Expr": ("a query of ibis", ".to_pyarrow() or .execute()"),
     "duckdb.duckdb.DuckDBPyRelation": ("a query of duckdb", ".fetch_arrow_table() or .df()"),
+    "duckdb._relation.DuckDBPyRelation": ("a query of duckdb", ".fetch_arrow_table() or .df()"),
     "_duckdb.DuckDBPyRelation": ("a query of duckdb", ".fetch_arrow_table() or .df()"),
     "duckdb.duckdb.DuckDBPyConnection": ("a connection of duckdb", "what a query gives: .df()"),
     "_duckdb.DuckDBPyConnection": ("a connection of duckdb", "what a query gives: .df()"),
