@@ -65,9 +65,11 @@ class DiskBackend:
     @classmethod
     def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
         """Make a store at `path`, or open the one that is there."""
+        # Asked in this order: another may make the store at any moment.
+        occupied = path.is_dir() and any(path.iterdir())
         if looks_like_store(path):
             return cls(path, patience=patience)
-        if path.is_dir() and any(path.iterdir()):
+        if occupied:
             raise StoreError(
                 f"{path} is there already and isn't a linea store",
                 hint="choose another folder, or move it away",
