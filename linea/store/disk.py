@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -275,8 +276,9 @@ class DiskBackend:
             transaction.lock_ref(ref)
         except (pygit2.GitError, OSError) as error:
             path = self.path / f"{ref}.lock"
-            # Else, as where it may not be made, libgit2 says so in other words.
-            if path.exists() or "failed to lock file" in str(error):
+            # It may be gone by now. Where it may not be made, libgit2 says so in other words.
+            taken = ("failed to lock file", os.strerror(errno.EEXIST))
+            if path.exists() or any(words in str(error) for words in taken):
                 raise _RefLockedError(path) from error
             raise
 
