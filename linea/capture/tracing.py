@@ -42,7 +42,7 @@ def put_back(trace: Any, profile: Any, events: int | None) -> PutBack:
         # The profiler in C isn't called: it has to be enabled.
         found.append(partial(sys.setprofile, profile) if callable(profile) else profile.enable)
     if trace is not None:
-        _skip_linea(trace)
+        _skip_linea(getattr(trace, "__self__", None))
         found.append(partial(sys.settrace, trace))
     return found
 
@@ -72,6 +72,7 @@ def prepare(source: str, runner: types.CodeType) -> None:
 
     def dispatch_return(self: Any, frame: types.FrameType, arg: Any) -> Any:
         if is_statement(frame) and not self.quitting and self.stop_here(frame):
+            _skip_linea(self)
             self.set_step()
             return self.trace_dispatch
         return leave(self, frame, arg)
@@ -79,14 +80,15 @@ def prepare(source: str, runner: types.CodeType) -> None:
     def get_stack(self: Any, frame: Any, trace: Any) -> tuple[list[Any], int]:
         frames, current = stack(self, frame, trace)
         below = max((i for i, (f, _) in enumerate(frames) if f.f_code is runner), default=-1) + 1
+        if below == len(frames):
+            return frames, current
         return frames[below:], max(current - below, 0)
 
     bdb.Bdb.dispatch_call, bdb.Bdb.dispatch_return = dispatch_call, dispatch_return
     bdb.Bdb.get_stack = get_stack
 
 
-def _skip_linea(trace: Any) -> None:
+def _skip_linea(debugger: Any) -> None:
     """Have a debugger not stop in linea on its way from one statement to the next."""
-    debugger: Any = getattr(trace, "__self__", None)
     if any(c.__module__ == "bdb" and c.__name__ == "Bdb" for c in type(debugger).__mro__):
         debugger.skip = {*(debugger.skip or ()), "linea", "linea.*", "runpy"}
