@@ -12,7 +12,7 @@ import marshal
 import sys
 import types
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -20,7 +20,7 @@ from xxhash import xxh3_64_intdigest
 
 from linea.capture.prints import joined, sequence, shallow
 from linea.capture.trees import CONTAINERS, tree_print
-from linea.capture.walk import Handler, Walk, address, is_a
+from linea.capture.walk import Handler, Walk, address, is_a, module_of
 
 
 def _list(obj: list[object], walk: Walk) -> object:
@@ -96,14 +96,33 @@ def _array(obj: array.array[Any], walk: Walk) -> object:
 def _builtin_method(obj: types.BuiltinMethodType, walk: Walk) -> object:
     owner = obj.__self__
     if owner is not None and not is_a(owner, types.ModuleType):
-        walk.stack.append(owner)
+        _owner(owner, walk)
     elif is_a(owner, types.ModuleType):
         walk.packages.add(owner.__name__.partition(".")[0])
     return None
 
 
+def _owner(obj: object, walk: Walk) -> None:
+    """Go on to what a method belongs to; that it draws from a global generator shows as it does."""
+    if any(obj is generator for _, generator in global_generators()):
+        walk.packages.add(module_of(type(obj)).partition(".")[0])
+    else:
+        walk.stack.append(obj)
+
+
+def global_generators() -> Iterator[tuple[str, object]]:
+    """The objects behind the hidden states that are drawn from without naming a generator."""
+    for key, module, name in _GENERATORS:
+        if module in sys.modules:
+            yield key, getattr(sys.modules[module], name, None)
+
+
+_GENERATORS = (("random", "random", "_inst"), ("numpy.random", "numpy.random.mtrand", "_rand"))
+
+
 def _method(obj: types.MethodType, walk: Walk) -> object:
-    walk.stack.extend((obj.__func__, obj.__self__))
+    walk.stack.append(obj.__func__)
+    _owner(obj.__self__, walk)
     return None
 
 
@@ -144,6 +163,7 @@ def _proxy(obj: Any, walk: Walk) -> object:
 
 def _cache(obj: Any, walk: Walk) -> object:
     info = obj.cache_info()
+    walk.hits[address(obj)] = info.hits  # matters only to who asks for it
     walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
     return (info.misses, info.currsize)
 
@@ -165,6 +185,12 @@ def _iterator(obj: Any, walk: Walk) -> object:
         flat.extend(part if isinstance(part, tuple) else (part,))
     walk.stack.extend(flat)
     return shallow(flat)
+
+
+def _view_iterator(obj: Any, walk: Walk) -> object:
+    # Taken apart it gives a copy of what is left; a change of what it goes over still ends it.
+    walk.stack.extend(gc.get_referents(obj))
+    return _iterator(obj, walk)
 
 
 def _map(obj: Any, walk: Walk) -> object:
@@ -229,6 +255,7 @@ def _mmap(obj: Any, walk: Walk) -> object:
 
 def _py_random(obj: Any, walk: Walk) -> object:
     if obj is getattr(sys.modules["random"], "_inst", None):
+        walk.keys.add(address(obj))
         return None  # the global generator is hidden state, see `hidden.py`
     return hash(random_state(obj))
 
@@ -272,12 +299,15 @@ EXACT: dict[type, Handler] = {
     type(iter("")): _iterator,
     type(iter("é€")): _iterator,
     type(iter(b"")): _iterator,
-    type(iter({})): _iterator,
-    type(iter({}.values())): _iterator,
-    type(iter({}.items())): _iterator,
-    type(iter(set())): _iterator,
+    type(iter({})): _view_iterator,
+    type(iter({}.values())): _view_iterator,
+    type(iter({}.items())): _view_iterator,
+    type(iter(set())): _view_iterator,
     type(iter(range(0))): _iterator,
     type(reversed([])): _iterator,
+    type(reversed({})): _view_iterator,
+    type(reversed({}.values())): _view_iterator,
+    type(reversed({}.items())): _view_iterator,
     itertools.count: _printed,
     itertools.repeat: _printed,
     weakref.ref: _weak_reference,

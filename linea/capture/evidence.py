@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from linea import slicing
 from linea.capture import harmless, imports, invisible, randomness
+from linea.capture.builtin_types import global_generators
 from linea.capture.drawing import CURRENT, draws, open_figures
 from linea.capture.files import Touched
 from linea.capture.filing import FileRead, lists_folders
@@ -27,6 +28,8 @@ from linea.capture.walk import address, is_a
 from linea.trace import Effects, Location, Statement
 
 LOADED_MODULES = "hidden:sys.modules"
+
+CACHE_HITS = "hidden:cache hits"
 
 DESCRIPTORS = "hidden:file descriptors"
 
@@ -168,12 +171,14 @@ class Evidence:
         """Take all evidence, and join it."""
         known = self._known()
         self.tools.graph.moved.clear()
+        self.tools.graph.hit = False
         self._compare_objects(known)
         self._follow_modules(known)
         if self.importing or (self.runs and not self._only_computes()):
             self._sense_state()
         asks = self.runs and bool(self.mentions & ASKING)
-        if self.touched or self.running.named or asks:
+        named = self.running.named or self.tools.filing.behind(self.mutated)
+        if self.touched or named or asks:
             self._follow_files(asks=asks)
         filing = self.tools.filing
         return Observation(
@@ -223,6 +228,19 @@ class Evidence:
             if self.uses.calls & SHARING:
                 tools.graph.tie_memory(self.bound, self.reads)
             tools.filing.tie(self.bound, self.running, self.touched)
+            self._follow_hidden_code()
+
+    def _follow_hidden_code(self) -> None:
+        """Find who may run code of the user's from now on, though nothing shows that it is there."""
+        tools = self.tools
+        below = (tools.graph.reach.get(name, NOTHING).hides for name in self.bound | self.mutated)
+        hiding = frozenset[str]().union(*below)
+        if hiding and (code := invisible.code_given(self.uses, tools.scope)):
+            for package in hiding:
+                tools.planted.setdefault(package, set()).update(code)
+        zones = invisible.time_zones(self.bound, tools.scope)
+        if zones:
+            tools.planted.setdefault("builtins", set()).update(zones)
 
     def _forget_unbound(self) -> None:
         for name in self.unbound:
@@ -391,6 +409,12 @@ class Evidence:
         seeds = randomness.seeded(self.running, tools.scope) & changed
         for key in changed:
             self._write_state(key, replaced=key in seeds)
+        for key, generator in global_generators():
+            holders = tools.graph.holders({address(generator)})
+            if key in changed:
+                self._write_object(generator)
+            if not holders.isdisjoint(self.reads):
+                self.reads.add(f"hidden:{key}")
         if not changed.isdisjoint(("decimal", "decimal.flags")):
             self._write_object(sys.modules["decimal"].getcontext())
         self._write_packages(changed)
@@ -457,6 +481,10 @@ class Evidence:
             written |= invisible.packages_given_code(self.mutated, tools.scope)
             for package in written:
                 tools.planted.setdefault(package, set()).update(code)
+        if tools.graph.hit:
+            self.mutates.add(CACHE_HITS)
+        if tools.graph.hit or "cache_info" in self.mentions:
+            self.reads.add(CACHE_HITS)
         self.mutates |= _prefixed("package", written)
         self.reads |= _prefixed("package", self.packages - EVERYWHERE)
         if self.runs:

@@ -143,9 +143,15 @@ def exception(obj: BaseException, walk: Walk) -> object:
     return shallow(arguments)
 
 
+_CALLBACKS = frozenset({"ctypes", "_ctypes"})
+"""Packages whose objects may call back functions of the user's."""
+
+
 def opaque(obj: Any, walk: Walk) -> object:
     walk.stack.extend(o for o in gc.get_referents(obj) if not is_a(o, type))
     walk.blind(obj)
+    if (package := module_of(type(obj)).partition(".")[0]) in _CALLBACKS:
+        walk.hides.add(package)
     return None
 
 

@@ -7,6 +7,7 @@ import builtins
 import re
 import types
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from linea.capture.objects import NOTHING
 from linea.capture.rules import (
@@ -119,6 +120,12 @@ def packages_given_code(mutated: set[str], scope: Scope) -> set[str]:
     """
     kinds = (type(scope.namespace.get(name)) for name in mutated)
     return ({_top(k.__module__) for k in kinds} & STANDARD) - {"builtins", "collections"}
+
+
+def time_zones(names: set[str], scope: Scope) -> set[str]:
+    """Those of `names` that are the user's own classes of time zones: times ask them, unseen."""
+    values = ((name, scope.namespace.get(name)) for name in names)
+    return {n for n, v in values if is_a(v, type) and issubclass(v, tzinfo) and _is_code(n, scope)}
 
 
 def _packages_assigned(uses: Uses, scope: Scope) -> set[str]:

@@ -41,8 +41,12 @@ def _array(obj: Any, holder: Any, walk: Walk) -> object:
         shared.append(address(owner))
         if not hasattr(owner, "__array_interface__") or not hasattr(owner, "strides"):
             walk.stack.append(owner)
-            shared.append(~_data_address(base))
+            start = _data_address(base)
+            shared.append(~start)
+            walk.buffers[start] = max(base.nbytes, walk.buffers.get(start, 0))
             break
+        if qualname(type(owner)) == "memmap":
+            walk.stack.append(owner)  # tells the file
         base = owner
     walk.keys.update(shared)
     walk.shares[address(obj)] = shared
@@ -89,7 +93,8 @@ def _cython_view(obj: Any, walk: Walk) -> object:
 
 
 def _record(obj: Any, walk: Walk) -> object:
-    """One element of a structured array: a view of it that doesn't tell of what."""
+    """One element of a structured array: a view of its memory."""
+    walk.stack.append(obj.base)
     start = _data_address(obj)
     shared = [~at for at, size in walk.buffers.items() if at <= start < at + size]
     walk.keys.update(shared)
@@ -173,6 +178,7 @@ def _deep(state: object) -> object:
 def _legacy_generator(obj: Any, walk: Walk) -> object:
     mtrand = sys.modules.get("numpy.random.mtrand")
     if obj is getattr(mtrand, "_rand", None):
+        walk.keys.add(address(obj))
         return None  # the global generator is hidden state, see `hidden.py`
     walk.keys.add(address(obj._bit_generator))
     kind, key, position, has_gauss, cached = obj.get_state(legacy=True)
@@ -279,6 +285,22 @@ def _arrow_addresses(data: Any) -> Iterator[int]:
 
 def _lazy(obj: Any, walk: Walk) -> object:
     walk.lazy = True
+    return None
+
+
+def _query(obj: Any, walk: Walk) -> object:
+    walk.hides.add("polars")
+    return _lazy(obj, walk)
+
+
+def _expression(obj: Any, walk: Walk) -> object:
+    walk.hides.add("polars")
+    return None
+
+
+def _universal_function(obj: Any, walk: Walk) -> object:
+    if obj.__name__.endswith(" (vectorized)"):  # of `np.frompyfunc`
+        walk.hides.add("numpy")
     return None
 
 
@@ -427,6 +449,7 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("numpy", "MaskedArray"): _masked_array,
     ("numpy", "ndarray"): _ndarray,
     ("numpy", "void"): _record,
+    ("numpy", "ufunc"): _universal_function,
     ("numpy", "flatiter"): _flat_iterator,
     ("numpy", "nditer"): _array_iterator,
     ("numpy", "SeedSequence"): _seed_sequence,
@@ -444,7 +467,8 @@ NAMED: dict[tuple[str, str], Handler] = {
     ("pyarrow", "Table"): _arrow_data,
     ("pyarrow", "RecordBatch"): _arrow_data,
     ("pyarrow", "Dataset"): _lazy,
-    ("polars", "LazyFrame"): _lazy,
+    ("polars", "LazyFrame"): _query,
+    ("polars", "Expr"): _expression,
     ("polars", "DataFrame"): _polars_frame,
     ("polars", "Series"): _polars_series,
     ("torch", "Tensor"): _tensor,
@@ -460,7 +484,7 @@ NAMED: dict[tuple[str, str], Handler] = {
 
 WHOLE = frozenset({
     _cython_view, _frame, _index, _artist, opaque, nothing, _polars_frame, _polars_series,
-    _arrow_data, _lazy,
+    _arrow_data, _lazy, _query, _expression,
 })  # fmt: skip
 """Handlers that say all there is to say of subclasses too."""
 
@@ -468,9 +492,9 @@ WHOLE = frozenset({
 def is_immutable_of_library(kind: type, package: str) -> bool:
     name = qualname(kind)
     if package == "numpy":
-        return name in ("ufunc", "_ArrayFunctionDispatcher") or any(
-            qualname(b) in ("generic", "dtype") for b in kind.__mro__
-        )
+        bases = {qualname(b) for b in kind.__mro__}
+        scalar = "generic" in bases and "void" not in bases  # a record can be written to
+        return scalar or "dtype" in bases or name in ("ufunc", "_ArrayFunctionDispatcher")
     if package == "pandas":
         return any(
             qualname(b)

@@ -49,6 +49,8 @@ class Reach:
     """A function below it can read any global name (`eval`, `globals` …)."""
     pyplot: bool = False
     """A matplotlib artist is below it."""
+    hides: frozenset[str] = frozenset()
+    """Packages of objects below it that may hold functions which no walk shows."""
     lazy: bool = False
     """Something below it reads files only when it is used."""
     code: bool = False
@@ -94,6 +96,10 @@ class Graph:
         self.contents = Contents()
         self.watched: dict[int, set[str]] = {}
         """By address of an object, the names for which it matters whether it lives."""
+        self.hits: dict[int, int] = {}
+        """How often each cache was asked for what it had."""
+        self.hit = False
+        """One was, or was emptied, since this was last unset."""
         self.lingering: set[str] = set()
         """Names for which it matters whether something lives that no name reaches any more."""
         self.moved: set[int] = set()
@@ -189,6 +195,9 @@ class Graph:
                     parts |= before
                 prints[key] = shape
         shares.update(walk.shares)
+        for key, hits in walk.hits.items():
+            self.hit |= self.hits.get(key, 0) != hits
+            self.hits[key] = hits
         return changed, parts
 
     def _adopt(self, name: str, walk: Walk) -> None:
@@ -225,6 +234,7 @@ class Graph:
             frozenset(walk.weak),
             walk.reads_all,
             walk.pyplot,
+            frozenset(walk.hides),
             walk.lazy,
             walk.code,
             walk.cut,

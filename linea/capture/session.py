@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from linea import slicing
+from linea.capture.builtin_types import global_generators
 from linea.capture.drawing import CURRENT, HELD, open_figures
 from linea.capture.evidence import (
     Evidence,
@@ -362,6 +363,9 @@ class Session:
         below = [reach.get(n, NOTHING) for n in found]
         found |= {f"package:{p}" for p in packages}
         found |= {f"file:{path}" for path in self.tools.filing.behind(found)}
+        for key, generator in global_generators():
+            if any(address(generator) in r.keys for r in below):
+                found.add(f"hidden:{key}")
         if any(r.pyplot for r in below):
             found.add("hidden:matplotlib.rc")  # it is drawn with the settings there are then
             held = set(open_figures())

@@ -57,7 +57,7 @@ class Walk:
 
     __slots__ = (
         "blurred", "buffers", "code", "contents", "cut", "deadline", "files", "keep", "keys", "known", "lazy",
-        "mentions", "modules", "names", "opaque", "packages", "prints", "pyplot", "reads_all", "seen",
+        "hides", "hits", "mentions", "modules", "names", "opaque", "packages", "prints", "pyplot", "reads_all", "seen",
         "shares", "spared", "stack", "trees", "weak",
     )  # fmt: skip
 
@@ -89,6 +89,8 @@ class Walk:
         self.modules: set[str] = set()
         self.files: set[str] = set()
         self.weak: set[int] = set()
+        self.hides: set[str] = set()
+        self.hits: dict[int, int] = {}
         self.reads_all = False
         self.pyplot = False
         self.lazy = False

@@ -162,7 +162,7 @@ def plain(value: Any, seen: dict[int, int] | None = None, depth: int = 0) -> Any
     if kind.__name__ == "LazyFrame":
         return f"{name} {value.collect()!r}"
     if package in ("pandas", "polars"):
-        return re.sub(r"0x[0-9a-f]+", "", f"{name} {value!r}")
+        return re.sub(r"0[xX][0-9a-fA-F]+", "", f"{name} {value!r}")
     if package == "numpy" and kind.__name__ in ("ndarray", "memmap", "matrix", "recarray"):
         return f"{name} {value.dtype} {value.shape} {sub(value.tolist())}"
     if package == "numpy" and kind.__name__ in ("Generator", "RandomState"):
