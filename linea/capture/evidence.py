@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from linea import slicing
-from linea.capture import harmless, imports, invisible, randomness
+from linea.capture import harmless, imports, invisible, magics, randomness
 from linea.capture.builtin_types import global_generators
 from linea.capture.drawing import CURRENT, draws, open_figures
 from linea.capture.files import Touched
@@ -60,6 +60,8 @@ def begin(tools: Instruments, node: ast.stmt, statement: Statement) -> Running:
         running.named = tools.filing.files.named([*found.strings, *tools.scope.texts(found.loads)])
         running.named |= tools.filing.behind(found.loads)
     running.reads = tools.scope.read(node, found)
+    if "run_line_magic" in found.calls and (path := magics.script_run_here(node)) is not None:
+        running.reads |= tools.scope.read_by_script(path)
     if tools.planted and not found.inert:
         at = tools.scope.packages(running.reads) | EVERYWHERE
         planted = set().union(*(names for package, names in tools.planted.items() if package in at))

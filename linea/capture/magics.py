@@ -119,12 +119,31 @@ def is_users(function: Any) -> bool:
     return isinstance(module, str) and not module.startswith(own)
 
 
-def reloading(module: str) -> str:
-    """Code that loads a module anew as `%autoreload` does: objects made before follow."""
+def reloading(module: str, before: str) -> str:
+    """Code that loads a module anew as `%autoreload` does: objects made before follow.
+
+    `before` is the source that it was last loaded from, where `%autoreload` goes by what differs.
+    """
+    loader = "__import__('IPython.extensions.autoreload').extensions.autoreload"
+    loaded = f"__import__('sys').modules[{module!r}]"
+    if not before:
+        return f"{loader}.superreload({loaded})"
     return (
-        "__import__('IPython.extensions.autoreload').extensions.autoreload"
-        f".superreload(__import__('sys').modules[{module!r}])"
+        f"(lambda loader, patcher: patcher.source_by_modname.update({{{module!r}: {before!r}}})"
+        f" or patcher.maybe_reload_module({loaded}) or loader.superreload({loaded}))"
+        f"({loader}, {loader}.DeduperReloader())"
     )
+
+
+def script_run_here(node: ast.stmt) -> str | None:
+    """The path of a script that a `%run -i` runs on the names of the session."""
+    found = _call(node.value) if isinstance(node, ast.Expr) else None
+    if found is None or found[0] != "run_line_magic" or found[1][:1] != ["run"]:
+        return None
+    words = "".join(found[1][1:]).split(".py", 1)[0].split()
+    *options, stem = words or [""]
+    here = any(re.fullmatch("-[a-z]*i[a-z]*", option) for option in options)
+    return _unquoted(f"{stem}.py") if here else None
 
 
 def _call(node: ast.expr | None) -> tuple[str, list[str]] | None:

@@ -89,6 +89,8 @@ class Watcher:
         """The running statement is the one in which watching was switched on."""
         self._loaded: dict[str, float] = {}
         """When the files were written that `%autoreload` has loaded modules from."""
+        self._sources: dict[str, str] = {}
+        """Of modules that the session wrote, what `%autoreload` took their source to be."""
 
     def attach(self) -> None:
         self._original = self.shell.run_code
@@ -164,13 +166,25 @@ class Watcher:
     def _follow_reloads(self) -> None:
         """Record what `%autoreload` has loaded anew just now: modules that the session wrote."""
         loader = self.shell.magics_manager.registry.get("AutoreloadMagics")
-        times = dict(getattr(getattr(loader, "_reloader", None), "modules_mtimes", ()))
+        reloader = getattr(loader, "_reloader", None)
+        times = dict(getattr(reloader, "modules_mtimes", ()))
         before, self._loaded = self._loaded, times
+        patcher = None if getattr(reloader, "autoload_obj", False) else reloader
+        sources = getattr(getattr(patcher, "deduper_reloader", None), "source_by_modname", {})
+        older, self._sources = self._sources, {m: sources.get(m, "") for m in self._own_modules()}
         for module in [m for m in times if m in before and times[m] != before[m]]:
             file = getattr(sys.modules.get(module), "__file__", None)
             if file in self.session.tools.filing.written:
                 place = Place(self.name(), 1, 1, self._count)
-                self.session.reloaded(module, Statement(magics.reloading(module), place))
+                code = magics.reloading(module, older.get(module, ""))
+                self.session.reloaded(module, Statement(code, place))
+
+    def _own_modules(self) -> list[str]:
+        """Modules whose files the session wrote."""
+        files = self.session.tools.filing.written
+        if not files:
+            return []
+        return [m for m, v in list(sys.modules.items()) if getattr(v, "__file__", None) in files]
 
     def _is_rewritten(self, tree: ast.Module, source: str) -> bool:
         """Whether a transformer of the user's has changed what the cell says."""

@@ -7,6 +7,7 @@ import builtins
 import io
 import types
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from linea.capture.objects import NOTHING, Graph
@@ -14,6 +15,8 @@ from linea.capture.rules import CONTAINERS, NOISE, QUIET_TYPES
 from linea.capture.source import TEXT_IS_CODE, Uses, identifiers
 from linea.capture.walk import ATOMS, PATHS, is_a
 from linea.slicing import BlockFacts
+
+_ANY_NAME = frozenset({"globals", "locals", "vars", "exec", "eval", "get_ipython", "dir"})
 
 MANY = 100_000
 """Containers with more items than this aren't searched for what they hold."""
@@ -58,6 +61,16 @@ class Scope:
             if self._runs_unknown_text(node):
                 found |= set(self.namespace) - NOISE
         return self.closure(found | uses.outputs)
+
+    def read_by_script(self, path: str) -> set[str]:
+        """Names that the script at `path` may read when it runs on the names of the session."""
+        try:
+            words = identifiers([Path(path).read_text(encoding="utf-8")])
+        except (OSError, ValueError):
+            return set(self.namespace) - NOISE
+        if words & _ANY_NAME:
+            return set(self.namespace) - NOISE
+        return self.closure(words & self.namespace.keys())
 
     def texts(self, names: Iterable[str]) -> list[Any]:
         """Texts and paths that `names` are bound to."""

@@ -56,9 +56,9 @@ class Walk:
     """State of one walk."""
 
     __slots__ = (
-        "blurred", "buffers", "code", "contents", "cut", "deadline", "files", "keep", "keys", "known", "lazy",
-        "hides", "hits", "mentions", "modules", "names", "opaque", "packages", "prints", "pyplot", "reads_all", "seen",
-        "shares", "spared", "stack", "trees", "weak",
+        "blurred", "buffers", "code", "contents", "cut", "deadline", "files", "hides", "hits", "keep", "keys",
+        "known", "lazy", "mentions", "modules", "names", "opaque", "packages", "prints", "pyplot", "reads_all",
+        "seen", "shares", "spared", "stack", "trees", "weak",
     )  # fmt: skip
 
     def __init__(

@@ -326,6 +326,35 @@ def test_a_module_that_cells_write_is_followed_through_autoreload(tmp_path: Path
     assert_verified(tmp_path, "a", "b")
 
 
+def test_a_reload_that_keeps_what_did_not_change_keeps_it_in_slices_too(tmp_path: Path) -> None:
+    """`%autoreload` puts in what differs, and lists of the module live on: so does a slice's."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext autoreload\n%autoreload 2\n%load_ext linea")
+        kernel.run("%%writefile own.py\nSEEN = []\ndef f(x): SEEN.append(x); return x + 1\n")
+        kernel.run("import linea, own, os\na = own.f(1)")
+        kernel.run("text = open('own.py').read().replace('+ 1', '* 10')")
+        kernel.run("n = open('own.py', 'w').write(text)\nos.utime('own.py', (2e9, 2e9))")
+        kernel.run("b = own.f(2)")
+        kernel.run("seen = list(own.SEEN)")
+        kernel.run("linea.save(seen, 'seen')")
+        kernel.run("linea.save(b, 'b')")
+    assert_verified(tmp_path, "seen", "b")
+
+
+def test_a_script_run_on_the_names_of_the_session_reads_them(tmp_path: Path) -> None:
+    """`%run -i` gives a script the session's names, also those that it only asks for."""
+    with Kernel(tmp_path) as kernel:
+        kernel.run("%load_ext linea\nimport linea\nbase = 100\nother = 7")
+        kernel.run("%%writefile job.py\ntotal = base + 1\n")
+        kernel.run("%run -i job.py")
+        kernel.run("linea.save(total, 'total')")
+        kernel.run("%%writefile asks.py\nmore = 1 if 'base' in globals() else 0\n")
+        kernel.run("%run -t -i asks.py")
+        kernel.run("linea.save(more, 'more')")
+        assert "other" not in kernel.text("print(linea.get('total').get_code())")
+    assert_verified(tmp_path, "total", "more")
+
+
 def test_cells_are_recorded_as_transformers_of_the_users_leave_them(tmp_path: Path) -> None:
     """What the user's own transformers make of a cell is what ran, and each runs once a cell."""
     with Kernel(tmp_path) as kernel:
