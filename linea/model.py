@@ -48,6 +48,19 @@ class Segment:
     """Bytes of each of its items, where that isn't the width of the part's."""
 
 
+Room = Callable[[int, int], memoryview | None]
+"""Gives the memory where a segment of so much (`Segment.count`) and so many bytes is wanted, if any.
+
+It is asked right before the segment is made, when what came before has been taken.
+"""
+
+Opened = Callable[[Room], Iterator["Segment"]]
+"""Makes segments, in the memory that there is for them, of what is at hand."""
+
+Unpack = Callable[[], Opened]
+"""Unpacks what a few segments are made of, in any thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A part in segments, each made or read when it is asked for; every iteration begins anew."""
@@ -63,11 +76,18 @@ class Stream:
     """Parts with the same print have the same content, so that it needn't be made; or nothing."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
-    fetch: Callable[[], Stream] | None = None
-    """Gives the same part with all that it needs of the store in memory."""
+    steps: Callable[[], Iterator[Unpack]] | None = None
+    """Reads what the next few segments need, in the thread that asks for it."""
 
     def __iter__(self) -> Iterator[Segment]:
         return self.segments()
+
+    def opening(self) -> Iterator[Unpack]:
+        """Give the segments in steps, at least one. The whole must be held against its digest."""
+        if self.steps is None:
+            yield lambda: lambda room: self.segments()
+        else:
+            yield from self.steps()
 
     def __bytes__(self) -> bytes:
         return b"".join(segment.data for segment in self.segments())

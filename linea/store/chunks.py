@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import xxhash
 import zstandard
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer, Digest, Part, Payload, Segment, Stream
+from linea.model import Buffer, Digest, Opened, Part, Payload, Room, Segment, Stream, Unpack
 from linea.store import forms
 from linea.store.objects import ObjectId, TreeEntry, parse_tree, tree_ids
 
@@ -29,8 +30,13 @@ PROBED = 32
 GIVEN_UP = 4
 """After so many useless differences, only every so many segments one more is tried."""
 KEPT_BASES = 4
+BATCH = 1 << 20
+"""Bytes of segments that are unpacked in one go."""
 PATCHES = ("patch", "delta")
 """Forms that are a difference: to the base's bytes, or in the base's form to its content."""
+
+DAMAGE = (zstandard.ZstdError, ValueError, KeyError, MemoryError)
+"""What reading raises where a segment is damaged."""
 
 AddBlob = Callable[[bytes, bool], ObjectId]
 """Puts a blob among the objects to be written; True: it is compressed already."""
@@ -101,10 +107,11 @@ def _head(head: str) -> tuple[str, str]:
 
 
 def _line(row: str, entries: Mapping[str, TreeEntry], name: str) -> Line:
-    hash, count, size, form, tail, base = row.split(" ")
-    if name not in entries or min(int(count), int(size)) < 0 or len(hash) != 32:
+    hash, items, length, form, tail, base = row.split(" ")
+    count, size = int(items), int(length)
+    if name not in entries or count < 0 or size < 0 or len(hash) != 32:
         raise ValueError(f"the index of a part names {name}, which isn't there")
-    return Line(hash, int(count), int(size), form, tail, base, entries[name].id)
+    return Line(hash, count, size, form, tail, base, entries[name].id)
 
 
 def tree_of(stored: Stored, index: ObjectId) -> dict[str, ObjectId]:
@@ -124,6 +131,11 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
     def segments() -> Iterator[Segment]:
         return (Segment(line.items, reader.raw(line, stored)) for line in stored.lines)
 
+    def steps() -> Iterator[Unpack]:
+        for lines in _batches(stored.lines):
+            blobs = [read(line.id) for line in lines]
+            yield partial(reader.opening, lines, stored, blobs)
+
     def pick(start: int, stop: int) -> Iterator[tuple[int, Segment]]:
         at = 0
         for line in stored.lines:
@@ -131,12 +143,20 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
                 yield at, Segment(line.items, reader.raw(line, stored))
             at += line.items
 
-    def fetch() -> Stream:
-        blobs = {line.id: read(line.id) for line in (*stored.lines, *stored.bases.values())}
-        return stream(stored, blobs.__getitem__, what)
-
     size = sum(line.size for line in stored.lines)
-    return Stream(segments, size=size, label=stored.label, pick=pick, fetch=fetch)
+    return Stream(segments, size=size, label=stored.label, pick=pick, steps=steps)
+
+
+def _batches(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
+    """Yield segments by few, at least once."""
+    start = size = 0
+    for at, line in enumerate(lines):
+        size += line.size
+        if size >= BATCH:
+            yield lines[start : at + 1]
+            start, size = at + 1, 0
+    if start < len(lines) or not lines:
+        yield lines[start:]
 
 
 class Reader:
@@ -149,39 +169,63 @@ class Reader:
 
     def raw(self, line: Line, stored: Stored) -> Buffer:
         """The bytes of a segment; DamagedStoreError where they aren't those that were stored."""
-        with self._told():
-            return _checked(self._inflated(line, stored), line)
+        try:
+            blob = self._read(line.id)
+            content = blob if line.form in PATCHES else forms.opened(blob, line.form, line.size)
+            return _checked(self._restored(line, stored, content, None), line)
+        except DAMAGE as error:
+            raise self._damaged(error) from error
+
+    def opening(self, lines: Sequence[Line], stored: Stored, blobs: Sequence[bytes]) -> Opened:
+        """What gives segments, out of their blobs. They aren't held against their hashes."""
+        plain = [at for at, line in enumerate(lines) if line.form not in PATCHES]
+        contents: list[Buffer] = list(blobs)
+        try:
+            found = forms.all_opened([(blobs[at], lines[at].form, lines[at].size) for at in plain])
+        except DAMAGE as error:
+            raise self._damaged(error) from error
+        for at, content in zip(plain, found, strict=True):
+            contents[at] = content
+
+        def segments(room: Room) -> Iterator[Segment]:
+            for line, content in zip(lines, contents, strict=True):
+                try:
+                    data = self._restored(line, stored, content, room(line.items, line.size))
+                except DAMAGE as error:
+                    raise self._damaged(error) from error
+                yield Segment(line.items, data)
+
+        return segments
 
     def opened(self, base: Line) -> tuple[int, Buffer, Buffer]:
         """Of a segment that is no difference: the size of its blob, its content, its bytes."""
-        with self._told():
+        try:
             blob = self._read(base.id)
             content = forms.opened(blob, base.form, base.size)
             raw = _checked(forms.restored(content, base.form, base.size), base)
-            return len(blob), content, raw
+        except DAMAGE as error:
+            raise self._damaged(error) from error
+        return len(blob), content, raw
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Raise DamagedStoreError for what damage makes of reading."""
-        try:
-            yield
-        except (zstandard.ZstdError, ValueError, KeyError, MemoryError) as error:
-            raise DamagedStoreError(
-                f"a segment of {self._what} is damaged: {error}",
-                hint="see what is hit with `linea fsck`",
-            ) from error
+    def _damaged(self, error: Exception) -> DamagedStoreError:
+        return DamagedStoreError(
+            f"a segment of {self._what} is damaged: {error}",
+            hint="see what is hit with `linea fsck`",
+        )
 
-    def _inflated(self, line: Line, stored: Stored) -> Buffer:
-        data = self._read(line.id)
+    def _restored(
+        self, line: Line, stored: Stored, content: Buffer, room: memoryview | None
+    ) -> Buffer:
+        """The bytes of a segment out of its content; a difference's content is its frame."""
         if line.form not in PATCHES:
-            return forms.decompress(data, line.form, line.size)
+            return forms.restored(content, line.form, line.size, room)
         base = full(line, stored)
         form = base.form if line.form == "delta" else "zstd"
-        forms.check_size(data, form, line.size)
+        forms.check_size(content, form, line.size)
         known = self._content(base) if line.form == "delta" else self._whole(base, stored)
         prefix = zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        made = zstandard.ZstdDecompressor(dict_data=prefix).decompress(data)
-        return forms.restored(made, form, line.size)
+        made = zstandard.ZstdDecompressor(dict_data=prefix).decompress(content)
+        return forms.restored(made, form, line.size, room)
 
     def _whole(self, base: Line, stored: Stored) -> bytes:
         return self._kept(base.hash, lambda: bytes(self.raw(base, stored)))
@@ -338,7 +382,7 @@ class Writer:
         if before is not None:
             self._places = {line.hash: n for n, line in enumerate(before.lines)}
             self._tails = {line.tail: n for n, line in enumerate(before.lines)}
-        self._form, self._width = "", 0
+        self._form, self._fast, self._width = "", False, 0
         self._since = self._useless = 0
 
     def put(self, segment: Segment) -> None:
@@ -444,9 +488,9 @@ class Writer:
         width = segment.width or self._part.width
         if not self._form or self._since >= PROBED or width != self._width:
             self._since, self._width = 0, width
-            self._form, data = forms.best(segment.data, width)
+            self._form, self._fast, data = forms.best(segment.data, width)
             return self._form, data
-        return forms.shorter(segment.data, self._form)
+        return forms.shorter(segment.data, self._form, fast=self._fast)
 
 
 def full(line: Line, stored: Stored) -> Line:

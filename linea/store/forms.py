@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LEVEL = 1
+FAST = -1
+"""zstd's level without a code for single bytes."""
+QUICK_WORTH = 1.2
+"""At most so much longer, what was made by the fast level is taken: it is read in half the time."""
 WORTH = 0.88
 """Compressed to more than this share, a segment is stored as it is."""
 DEAR = {"zstd": 1.1, "decimal": 1.05, "scaled": 1.05, "steps": 1.05}
@@ -32,6 +37,8 @@ SAMPLE = 64
 """Numbers in a row that are looked at, in three places, to see which form may suit."""
 ODD = 4
 """At most one number in so many is none of a form's own."""
+FRONT = 16
+"""Numbers at the beginning that may be no numbers, but sizes."""
 FEW = 8
 """Odd numbers that are told one by one, though they be the same."""
 
@@ -43,28 +50,36 @@ LEAST, MOST = -(1 << 31) + 1, (1 << 31) - 1
 """What a number of 32 bits may be; the one below stands for the segment's other number."""
 
 
-def best(raw: Buffer, width: int) -> tuple[str, Buffer]:
-    """The form that makes a segment smallest by enough, and its bytes in it."""
+def best(raw: Buffer, width: int) -> tuple[str, bool, Buffer]:
+    """The form that makes a segment smallest by enough, whether fast will do, its bytes in it."""
     tried = {form: data for form in _candidates(raw, width) if (data := compress(raw, form))}
     form = min(tried, key=lambda each: len(tried[each]) * DEAR.get(parsed(each)[0], 1.0))
-    return (form, tried[form]) if len(tried[form]) < WORTH * len(raw) else ("raw", raw)
+    data = tried[form]
+    if len(data) >= WORTH * len(raw):
+        return "raw", False, raw
+    quick = None if form == "zstd" else compress(raw, form, fast=True)
+    if quick is not None and len(quick) <= QUICK_WORTH * len(data):
+        return form, True, quick
+    return form, False, data
 
 
-def shorter(raw: Buffer, form: str) -> tuple[str, Buffer]:
+def shorter(raw: Buffer, form: str, *, fast: bool = False) -> tuple[str, Buffer]:
     """A segment in a form, or as it is where that is no longer."""
-    data = compress(raw, form)
+    data = compress(raw, form, fast=fast)
     if data is None:
         form, data = "zstd", compress(raw, "zstd")
     return (form, data) if data is not None and len(data) < len(raw) else ("raw", raw)
 
 
-def compress(raw: Buffer, form: str) -> Buffer | None:
+def compress(raw: Buffer, form: str, *, fast: bool = False) -> Buffer | None:
     """A segment's bytes in a form; None where that doesn't suit them."""
     if form == "raw":
         return raw
     made = content(raw, form)
+    if made is None:
+        return None
     # A copy: what zstd gives keeps the memory of the longest that it could have become.
-    return None if made is None else memoryview(_OWN.compressor.compress(made)).tobytes()
+    return memoryview((_OWN.fast if fast else _OWN.compressor).compress(made)).tobytes()
 
 
 def decompress(data: Buffer, form: str, size: int) -> Buffer:
@@ -95,6 +110,20 @@ def opened(data: Buffer, form: str, size: int) -> Buffer:
     return found
 
 
+def all_opened(blobs: Sequence[tuple[Buffer, str, int]]) -> list[Buffer]:
+    """The contents of blobs, each with its form and the size of its segment."""
+    found = [data for data, _, _ in blobs]
+    frames = [at for at, (_, form, _) in enumerate(blobs) if form != "raw"]
+    for at in frames:
+        check_size(*blobs[at])
+    if frames:
+        # In one go, so that other threads run meanwhile.
+        made = _OWN.decompressor.multi_decompress_to_buffer([found[at] for at in frames])
+        for nth, at in enumerate(frames):
+            found[at] = memoryview(made[nth])  # type: ignore[arg-type]
+    return found
+
+
 def check_size(data: Buffer, form: str, size: int) -> None:
     """Raise ValueError where a zstd frame can't hold a form of a segment of so many bytes."""
     inside = zstandard.get_frame_parameters(data).content_size
@@ -102,12 +131,18 @@ def check_size(data: Buffer, form: str, size: int) -> None:
         raise ValueError("it has another size than its index says")
 
 
-def restored(made: Buffer, form: str, size: int) -> Buffer:
-    """What `content` was given."""
+def restored(made: Buffer, form: str, size: int, room: memoryview | None = None) -> Buffer:
+    """What `content` was given, in `room` where that is given: writable memory of `size` bytes."""
     kind, number = parsed(form)
     if kind == "shuffle":
-        return unshuffled(made, number)
-    return widened(made, kind, number, size) if kind in _NARROW else made
+        made = unshuffled(made, number, room)
+    elif kind in _NARROW:
+        made = widened(made, kind, number, size, room)
+    elif len(made) != size:
+        raise ValueError("it has another size than its index says")
+    elif room is not None:
+        room[:] = made
+    return made if room is None else room
 
 
 @lru_cache(maxsize=256)
@@ -136,6 +171,7 @@ class _Own(threading.local):
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self.fast = zstandard.ZstdCompressor(level=FAST)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
@@ -167,20 +203,42 @@ def shuffled(data: Buffer, width: int) -> bytes:
 _ZEROS = bytes(8)
 
 
-def unshuffled(data: Buffer, width: int) -> Buffer:
+def unshuffled(data: Buffer, width: int, room: memoryview | None = None) -> Buffer:
     """What `shuffled` was given."""
     import numpy as np
 
     whole = len(data) - len(data) % width
-    found = np.zeros(len(data), np.uint8)
-    numbers = found[:whole].reshape(-1, width)
-    # Plane by plane: a transposed copy takes five times as long.
-    for place, plane in enumerate(np.frombuffer(data, np.uint8, whole).reshape(width, -1)):
-        # The upper bytes of small numbers are all zero: to look costs less than to write them.
-        if plane[-8:].tobytes() != _ZEROS or np.count_nonzero(plane):
-            numbers[:, place] = plane
+    found = np.empty(len(data), np.uint8) if room is None else np.frombuffer(room, np.uint8)
+    _interleave(np.frombuffer(data, np.uint8, whole).reshape(width, -1), found[:whole])
     found[whole:] = np.frombuffer(data, np.uint8)[whole:]
     return found.data
+
+
+def _interleave(planes: Array, found: Array) -> None:
+    """Put planes back into the numbers that they are of."""
+    import numpy as np
+
+    width, count = planes.shape
+    # The upper bytes of small numbers are all zero: to look costs less than to write them.
+    used = [
+        place
+        for place, plane in enumerate(planes)
+        if plane[-8:].tobytes() != _ZEROS or np.count_nonzero(plane)
+    ]
+    if width in (4, 8) and used in ([0], [0, 1], [0, 1, 2]):
+        # Numbers of two bytes are made several at a time.
+        low = planes[0]
+        if len(used) > 1:
+            low = np.left_shift(planes[1], 8, dtype="<u2")
+            low |= planes[0]
+        found.view(f"<u{width}")[:] = low
+        used = used[2:]
+    elif len(used) < width:
+        found[:] = 0
+    numbers = found.reshape(count, width)
+    # Plane by plane: a transposed copy takes five times as long.
+    for place in used:
+        numbers[:, place] = planes[place]
 
 
 # ---------------------------------------------------------------------------- narrow numbers
@@ -288,7 +346,9 @@ def narrowed(raw: Buffer, kind: str, number: int, base: int | None = None) -> by
     )
 
 
-def widened(data: Buffer, kind: str, number: int, size: int) -> Buffer:
+def widened(
+    data: Buffer, kind: str, number: int, size: int, room: memoryview | None = None
+) -> Buffer:
     """What `narrowed` was given."""
     import numpy as np
 
@@ -307,17 +367,19 @@ def widened(data: Buffer, kind: str, number: int, size: int) -> Buffer:
         raise ValueError("its numbers are others than its index says")
     places = np.frombuffer(data, "<u4", odd, at)
     words = np.frombuffer(data, "<u8", odd, at + 4 * odd)
-    at += 12 * odd
-    narrow = np.frombuffer(unshuffled(memoryview(data)[at : at + 4 * count], 4), "<i4", count)
-    if kind == "steps":
-        narrow = np.cumsum(narrow, dtype="<i4")
-    found = np.empty(size, np.uint8)
+    planes = np.frombuffer(data, np.uint8, 4 * count, at + 12 * odd).reshape(4, count)
+    found = np.empty(size, np.uint8) if room is None else np.frombuffer(room, np.uint8, size)
+    wide = found[: 8 * count].view("<f8" if kind == "decimal" else "<i8")
+    narrow = _summed(planes) if kind == "steps" else np.empty(count, "<i4")
+    if kind != "steps":
+        _interleave(planes, narrow.view(np.uint8))
     if kind == "decimal":
-        np.divide(narrow, 10.0**number, out=found[: 8 * count].view("<f8"))
+        np.divide(narrow, 10.0**number, out=wide)
     else:
-        whole = found[: 8 * count].view("<i8")
-        np.multiply(narrow, number, out=whole, dtype="<i8")
-        whole += np.int64(base)
+        wide[:] = narrow
+        if number != 1:
+            wide *= np.int64(number)
+        wide += np.int64(base)
     everything = found[: 8 * count].view("<u8")
     if others:
         everything[narrow < LEAST] = other
@@ -326,3 +388,26 @@ def widened(data: Buffer, kind: str, number: int, size: int) -> Buffer:
     everything[places] = words
     found[8 * count :] = np.frombuffer(data, np.uint8)[len(data) - size % 8 :]
     return found.data
+
+
+def _summed(planes: Array) -> Array:
+    """The numbers, modulo 2^32, of which planes hold the steps from one to the next."""
+    import numpy as np
+
+    count = planes.shape[1]
+    small = count > FRONT and not any(np.count_nonzero(plane[FRONT:]) for plane in planes[1:])
+    whole = FRONT if small else count
+    steps = np.empty(whole, "<i4")
+    _interleave(planes[:, :whole], steps.view(np.uint8))
+    if not small:
+        return np.cumsum(steps, dtype="<i4")
+    # Small steps up, as of most numbers that are in order.
+    found = np.empty(count, "<u4")
+    np.cumsum(steps.view("<u4"), dtype="<u4", out=found[:FRONT])
+    low, rest = planes[0, FRONT:], found[FRONT:]
+    if low[0] == low[-1] and bool((low == low[0]).all()):
+        np.multiply(np.arange(1, len(low) + 1, dtype="<u4"), np.uint32(low[0]), out=rest)
+    else:
+        np.cumsum(low, dtype="<u4", out=rest)
+    rest += found[FRONT - 1]
+    return found.view("<i4")

@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, NewType
+from typing import BinaryIO, NamedTuple, NewType
 
 ObjectId = NewType("ObjectId", str)
 """The id of a git object: 40 hex digits."""
@@ -52,8 +52,7 @@ class Commit:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file or a folder in a tree."""
 
     name: str
@@ -134,11 +133,10 @@ def parse_tree(data: bytes) -> dict[str, TreeEntry]:
     found = _TREE_ENTRY.findall(data)
     if sum(len(mode) + len(name) + 22 for mode, name, _ in found) != len(data):
         raise ValueError("it is no tree")
-    entries = {}
-    for mode, raw, id in found:
-        name = raw.decode()
-        entries[name] = TreeEntry(name, ObjectId(id.hex()), mode == b"40000")
-    return entries
+    return {
+        (name := raw.decode()): TreeEntry(name, ObjectId(id.hex()), mode == b"40000")
+        for mode, raw, id in found
+    }
 
 
 def tree_ids(data: bytes) -> list[ObjectId]:

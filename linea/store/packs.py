@@ -18,6 +18,7 @@ from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.objects import GitObject, ObjectId, entry_bytes, object_id, parse_loose
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_BLOB = 3
 _OFFSET_DELTA, _REF_DELTA = 6, 7
 _ENTRY_HEAD = 2048
 _KEPT_BASES = 256
@@ -35,16 +36,15 @@ class ObjectFolder:
         self._packs: dict[str, Pack] = {}
         self._unreadable: dict[str, str] = {}
         self._listed: dict[Path, int] = {}
+        self._recent: Pack | None = None
 
     def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         """Give an object, its bytes checked against its id, from wherever it is whole."""
         raw, damage = bytes.fromhex(id), None
         if not checked:
-            for pack in reversed(list(self._packs.values())):
-                # Most of a value lies in one pack, as it is.
-                data = pack.stored_blob(raw)
-                if data is not None:
-                    return GitObject("blob", data)
+            data = self._stored_blob(raw)
+            if data is not None:
+                return GitObject("blob", data)
         for place in self._places(id, raw):
             try:
                 found = place.read(raw) if isinstance(place, Pack) else _read_loose(place)
@@ -62,6 +62,21 @@ class ObjectFolder:
         if damage is None:
             raise MissingObjectError(id[:10])
         raise CorruptObjectError(f"{id[:10]}: {damage}")
+
+    def _stored_blob(self, id: bytes) -> bytes | None:
+        """A blob that lies in a pack as it is; None where there is none."""
+        # The blobs of a value come one after another in a few packs.
+        recent = self._recent
+        if recent is not None:
+            data = recent.stored_blob(id)
+            if data is not None:
+                return data
+        for pack in reversed(list(self._packs.values())):
+            data = pack.stored_blob(id) if pack is not recent else None
+            if data is not None:
+                self._recent = pack
+                return data
+        return None
 
     def raw(self, id: ObjectId) -> bytes:
         """Give an object, checked, as an entry of a pack: as it lies there if it is no delta."""
@@ -107,6 +122,7 @@ class ObjectFolder:
     def refresh(self) -> None:
         """Let go of packs whose files are gone: what they held may be gone, too."""
         self._list_packs()
+        self._recent = None
         for name, pack in list(self._packs.items()):
             if not os.path.exists(name):  # noqa: PTH110 - text, as it's faster
                 pack.close()
@@ -114,6 +130,7 @@ class ObjectFolder:
 
     def close(self) -> None:
         """Close the packs; what is read later opens them again."""
+        self._recent = None
         for pack in self._packs.values():
             pack.close()
         self._packs.clear()
@@ -262,15 +279,20 @@ class Pack:
             return None
         if offset is None:
             return None
-        head = self._view(offset, _ENTRY_HEAD)
+        start, data = self._window
+        if start <= offset <= start + len(data) - _ENTRY_HEAD:
+            raw = memoryview(data)[offset - start :]
+        else:
+            raw = self._view(offset, _ENTRY_HEAD)
         try:
-            kind, size, at = _size_and_kind(head)
+            kind, size, at = _size_and_kind(raw)
         except IndexError:
             return None
-        if _KINDS.get(kind) != "blob" or bytes(head[at : at + 2]) != b"\x78\x01":
+        if kind != _BLOB or bytes(raw[at : at + 2]) != b"\x78\x01":
             return None
         bound = at + size + 5 * (size // 0xFFFF + 2) + 6
-        raw = head if bound <= len(head) else self._view(offset, bound)
+        if bound > len(raw):
+            raw = self._view(offset, bound)
         self._next = offset + size
         return _stored(raw[at:], size)
 
@@ -376,7 +398,7 @@ def _stored(raw: memoryview, size: int) -> bytes | None:
     if bytes(raw[:2]) != b"\x78\x01":
         return None
     at, left = 2, size
-    pieces = []
+    pieces: list[memoryview] = []
     while at + 5 <= len(raw):
         last, length, inverse = struct.unpack_from("<BHH", raw, at)
         at += 5
@@ -385,7 +407,7 @@ def _stored(raw: memoryview, size: int) -> bytes | None:
         pieces.append(raw[at : at + length])
         at, left = at + length, left - length
         if last:
-            return b"".join(pieces) if not left else None
+            return None if left else bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
     return None
 
 

@@ -13,11 +13,11 @@ import xxhash
 
 from linea import jsons
 from linea.errors import DamagedStoreError, UnstorableError
-from linea.model import Buffer, Encoded, Payload, ValueRecord
+from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec, plain
 from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, join, number, text_bytes
-from linea.values.parts import WHOLE, Parts, byte_stream
+from linea.values.parts import WHOLE, Parts, Pieces, byte_stream
 from linea.values.preview import text_preview
 
 BLOCK = 1 << 18
@@ -210,25 +210,34 @@ def _blocks(array: np.ndarray[Any, Any]) -> Iterator[Any]:
 COPIED = 4 << 20
 
 
-def from_pieces(pieces: Iterator[Buffer]) -> Any:
+def from_pieces(pieces: Pieces) -> Any:
     """Return the array of an npy part that comes in pieces, in memory of its own."""
-    first = next(pieces)
+    flat = np.empty(0, np.uint8)
+    at = 0
+    given: memoryview | None = None
+
+    def room(count: int, size: int) -> memoryview | None:
+        nonlocal given
+        given = flat[at : at + size].data if at + size <= len(flat) else None
+        return given
+
+    found = pieces(room)
+    first = next(found)
     head = io.BytesIO(first)
     version = np.lib.format.read_magic(head)
     if version != (1, 0):
-        return from_npy(b"".join([first, *pieces]))
+        return from_npy(b"".join([first, *found]))
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
     if dtype.hasobject:
         raise DamagedStoreError("an array of plain values says that it holds objects")
     data = np.empty(shape[::-1] if fortran else shape, dtype)
-    flat = (
-        data.reshape(-1).view(np.uint8) if data.size and dtype.itemsize else np.empty(0, np.uint8)
-    )
-    at = 0
-    for piece in chain([first[head.tell() :]], pieces):
+    if data.size and dtype.itemsize:
+        flat = data.reshape(-1).view(np.uint8)
+    for piece in chain([memoryview(first)[head.tell() :]], found):
         if at + len(piece) > len(flat):
             raise DamagedStoreError("an array has more bytes than its shape")
-        flat[at : at + len(piece)] = np.frombuffer(piece, np.uint8) if piece else 0
+        if piece is not given and piece:
+            flat[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
         at += len(piece)
     if at != len(flat):
         raise DamagedStoreError("an array has fewer bytes than its shape")
@@ -243,7 +252,7 @@ def rows_of(read: Parts, path: str, start: int, stop: int) -> Any:
         return from_npy(read(path))[start:stop]
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
     if fortran or dtype.hasobject or len(heads[0]) > head.tell():
-        return from_pieces(read.pieces(path))[start:stop]
+        return from_pieces(read.filling(path))[start:stop]
     row = dtype.itemsize * math.prod(shape[1:])
     data = np.empty((stop - start) * row, np.uint8)
     for at, piece in read.between(path, start * row, stop * row):
@@ -335,7 +344,7 @@ class ArrayCodec:
         if "objects" in details:
             data = _object_array(record, read)
         else:
-            data = from_pieces(read.pieces("value.npy"))
+            data = from_pieces(read.filling("value.npy"))
         if not details.get("masked"):
             return data
         mask = read("mask.npy")
@@ -494,7 +503,7 @@ class SparseCodec:
         kind = getattr(scipy.sparse, details["class"])
         shape = tuple(details["shape"])
         arrays = {
-            member: from_pieces(read.pieces(f"{member}.npy")) for member in details["members"]
+            member: from_pieces(read.filling(f"{member}.npy")) for member in details["members"]
         }
         if details["format"] in MEMBERS:
             value = kind(tuple(arrays.values()), shape=shape)

@@ -19,8 +19,8 @@ def results(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     A few are taken ahead and run in threads, which end with the iteration. What is done to get a
     task is done in the caller's thread, one at a time.
     """
-    threads = min(MOST, _processors())
-    if threads < 2:
+    threads = min(MOST, _processors() - 1)
+    if threads < 1:
         yield from (task() for task in tasks)
         return
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -6,17 +6,16 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from linea.errors import UnstorableError
 from linea.model import Payload, Stream
-from linea.values.beside import results
-from linea.values.packing import Source, has_segments, rows_of, stream, whole
-from linea.values.packing import read as columns_of
+from linea.values.packing import Source, has_segments, stream, whole
 from linea.values.parts import Parts, byte_stream
+from linea.values.unpacking import read as column_of
+from linea.values.unpacking import rows_of
 
 BATCH = 1 << 16
 """Rows of an IPC batch."""
@@ -107,13 +106,8 @@ def unpack(
     if rows is not None or any(path not in read for path in paths):
         return (unpack_one(read, prefix, total, at, rows) for at in which)
     sizes = [read.size(path) for path in paths]
-    if sum(sizes) < BESIDE:
-        return (columns_of(read.pieces(path), read.size(path)) for path in paths)
-    # The store is read here, and what was read is decoded beside it.
-    return results(
-        partial(columns_of, read.fetched(path), size)
-        for path, size in zip(paths, sizes, strict=True)
-    )
+    found = read.ahead(paths) if sum(sizes) >= BESIDE else map(read.filling, paths)
+    return (column_of(pieces, size) for pieces, size in zip(found, sizes, strict=True))
 
 
 def unpack_one(
@@ -126,7 +120,7 @@ def unpack_one(
         column = _group_of(read, f"{path}.arrow")[at % group]
         return column if rows is None else column.slice(rows[0], rows[1] - rows[0])
     if rows is None:
-        return columns_of(read.pieces(path), read.size(path))
+        return column_of(read.filling(path), read.size(path))
     return rows_of(read.between(path, *rows), *rows)
 
 

@@ -1,4 +1,4 @@
-"""Columns ⇄ segments: Arrow's buffers of some rows each, cut where the content says."""
+"""Columns → segments: Arrow's buffers of some rows each, cut where the content says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer, Segment, Stream
+from linea.model import Segment, Stream
 from linea.values import cuts
 from linea.values.columns import bits, hidden, text_offsets, zeroed
 from linea.values.digest import join
@@ -145,7 +145,7 @@ def stream(column: Source, label: str) -> Stream:
 
 def _text_width(segment: bytes) -> int:
     """Return the bytes of each text of a segment, where all have as many; else 1."""
-    rows, (_, lengths, data) = _opened(memoryview(segment), 3)
+    rows, (_, lengths, data), _ = buffers_of(memoryview(segment), 0)
     size = len(data) // max(1, rows)
     return size if size and (np.frombuffer(lengths, "<u4") == size).all() else 1
 
@@ -318,6 +318,23 @@ def raw(rows: pa.Array) -> bytes:
     return b"".join(pieces)
 
 
+def buffers_of(view: memoryview, at: int) -> tuple[int, list[memoryview], int]:
+    """Return the rows and the buffers of the segment that begins at a place, and where it ends."""
+    try:
+        rows, count = HEAD.unpack_from(view, at)
+        sizes = struct.unpack_from(f"<{count}Q", view, at + HEAD.size)
+    except struct.error as error:
+        raise DamagedStoreError(f"a segment of a column is cut off: {error}") from error
+    at += HEAD.size + 8 * count
+    buffers = []
+    for size in sizes:
+        buffers.append(view[at : at + size])
+        at += size + -size % ALIGNED
+    if at > len(view):
+        raise DamagedStoreError("a segment of a column is cut off")
+    return rows, buffers, at
+
+
 def _buffers(array: pa.Array, found: list[Any]) -> None:
     """Collect an array's buffers: validity, lengths, values, then those of its children."""
     type, nulls = array.type, array.null_count
@@ -359,223 +376,3 @@ def _text_buffers(array: pa.Array, valid: Array | None, found: list[Any]) -> Non
     found.append(lengths.astype("<u4").data)
     first, end = int(offsets[0]), int(offsets[-1])
     found.append(b"" if data is None else memoryview(data)[first:end])
-
-
-# --------------------------------------------------------------------------------- reading
-
-
-def column_type(head: bytes) -> pa.DataType:
-    """Return the type of the column that begins with these bytes."""
-    schema = pa.ipc.read_schema(pa.py_buffer(head))
-    if len(schema) != 1:
-        raise DamagedStoreError("a column's part has no single column")
-    return schema.field(0).type
-
-
-def split(piece: Buffer) -> Iterator[memoryview]:
-    """Yield the head and the segments that a piece of a part is made of, be it one or all."""
-    view = memoryview(piece)
-    at = 0
-    if piece[:4] == b"\xff\xff\xff\xff":
-        at = 8 + int.from_bytes(view[4:8], "little")
-        yield view[:at]
-    while at < len(view):
-        try:
-            _, count = HEAD.unpack_from(view, at)
-            sizes = struct.unpack_from(f"<{count}Q", view, at + HEAD.size)
-        except struct.error as error:
-            raise DamagedStoreError(f"a segment of a column is cut off: {error}") from error
-        end = at + HEAD.size + 8 * count + sum(size + -size % ALIGNED for size in sizes)
-        if end > len(view):
-            raise DamagedStoreError("a segment of a column is cut off")
-        yield view[at:end]
-        at = end
-
-
-def read(pieces: Iterable[Buffer], size: int) -> pa.ChunkedArray:
-    """Return the column that the pieces of a part of `size` bytes hold.
-
-    It has one chunk, unless it has more text than the type's offsets can tell. Raise
-    DamagedStoreError where the pieces are none of a column.
-    """
-    try:
-        return _column(pieces, size)
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise DamagedStoreError(f"a column's part is damaged: {error}") from error
-    except (StopIteration, RuntimeError, struct.error) as error:
-        raise DamagedStoreError("a column's part is cut off") from error
-
-
-def _column(pieces: Iterable[Buffer], size: int) -> pa.ChunkedArray:
-    found = (each for piece in pieces for each in split(piece))
-    type = column_type(bytes(next(found)))
-    plain = physical(type)
-    chunks: list[pa.Array]
-    if item_width(plain):
-        chunks = [_read_fixed(found, plain, size)]
-    elif is_text(plain) and (size < JOINED or is_wide(plain)):
-        chunks = [_read_texts(found, plain, size)]
-    else:
-        chunks = list(_joined([segment_array(each, plain) for each in found]))
-    column = pa.chunked_array(chunks, type=plain)
-    return column if plain == type else column.cast(type)
-
-
-def rows_of(pieces: Iterable[tuple[int, Buffer]], start: int, stop: int) -> pa.ChunkedArray:
-    """Return the rows of a column from one to another, given the pieces that hold them."""
-    found = list(pieces)
-    # The head comes first, unless the part is in one piece.
-    first = found[1][0] if len(found) > 1 else 0
-    column = read((piece for _, piece in found), sum(len(piece) for _, piece in found))
-    start, stop = min(start - first, len(column)), min(stop - first, len(column))
-    if kinds.is_nested(column.type):
-        # Readers that go by buffers, such as polars, trip over offsets of nested arrays.
-        return column.take(pa.array(np.arange(start, stop)))
-    return column.slice(start, stop - start)
-
-
-def _joined(arrays: list[pa.Array]) -> Iterator[pa.Array]:
-    """Yield arrays joined into as few as their type's offsets allow."""
-    group: list[pa.Array] = []
-    size = 0
-    for array in arrays:
-        if group and size + array.nbytes > JOINED:
-            yield pa.concat_arrays(group)
-            group, size = [], 0
-        group.append(array)
-        size += array.nbytes
-    if group:
-        yield pa.concat_arrays(group) if len(group) > 1 else group[0]
-
-
-def _read_fixed(segments: Iterable[memoryview], type: pa.DataType, size: int) -> pa.Array:
-    """Return a column of numbers, in memory that may be written to."""
-    width = item_width(type)
-    # Memory that stays untouched costs nothing: `size` is a little more than is needed.
-    values = np.empty(size, np.uint8)
-    validity = _Validity()
-    at = 0
-    for each in segments:
-        count, (mask, data) = _opened(each, 2)
-        if len(data) != count * width:
-            raise DamagedStoreError("a segment of a column has too few values")
-        values[at * width : (at + count) * width] = np.frombuffer(data, np.uint8)
-        validity.add(count, mask)
-        at += count
-    buffers = [validity.buffer(), pa.py_buffer(values[: at * width])]
-    return pa.Array.from_buffers(type, at, buffers)
-
-
-def _read_texts(segments: Iterable[memoryview], type: pa.DataType, size: int) -> pa.Array:
-    """Return a column of texts."""
-    values = np.empty(size, np.uint8)
-    offsets = np.empty(size // 4 + 1, np.int64 if is_wide(type) else np.int32)
-    offsets[0] = 0
-    validity = _Validity()
-    at = end = 0
-    for each in segments:
-        count, (mask, lengths, data) = _opened(each, 3)
-        sizes = np.frombuffer(lengths, "<u4")
-        if len(sizes) != count or int(sizes.sum(dtype=np.int64)) != len(data):
-            raise DamagedStoreError("texts of another length than was said")
-        part = offsets[at + 1 : at + count + 1]
-        np.cumsum(sizes, out=part)
-        np.add(part, end, out=part)
-        values[end : end + len(data)] = np.frombuffer(data, np.uint8)
-        validity.add(count, mask)
-        at, end = at + count, end + len(data)
-    buffers = [
-        validity.buffer(), pa.py_buffer(offsets[: at + 1]), pa.py_buffer(values[:end])
-    ]  # fmt: skip
-    return pa.Array.from_buffers(type, at, buffers)
-
-
-class _Validity:
-    """A column's validity, from that of its segments."""
-
-    def __init__(self) -> None:
-        self._found: list[Array] = []
-        self._any = False
-
-    def add(self, count: int, mask: memoryview) -> None:
-        """Take a segment's validity; an empty mask says that all is valid."""
-        if len(mask) not in (0, (count + 7) // 8):
-            raise DamagedStoreError("a segment of a column has a validity of another size")
-        self._any = self._any or len(mask) > 0
-        self._found.append(
-            bits(pa.py_buffer(mask), 0, count) if len(mask) else np.ones(count, np.uint8)
-        )
-
-    def buffer(self) -> pa.Buffer | None:
-        """Return the bitmap, or None where all is valid."""
-        if not self._any:
-            return None
-        return pa.py_buffer(np.packbits(np.concatenate(self._found), bitorder="little"))
-
-
-def _opened(segment: memoryview, wanted: int | None = None) -> tuple[int, list[memoryview]]:
-    """Return a segment's rows and buffers."""
-    rows, count = HEAD.unpack_from(segment)
-    sizes = struct.unpack_from(f"<{count}Q", segment, HEAD.size)
-    if wanted is not None and count != wanted:
-        raise DamagedStoreError(f"a segment of a column has {count} buffers, not {wanted}")
-    at = HEAD.size + 8 * count
-    buffers = []
-    for size in sizes:
-        buffers.append(segment[at : at + size])
-        at += size + -size % ALIGNED
-    return rows, buffers
-
-
-def segment_array(segment: memoryview, type: pa.DataType) -> pa.Array:
-    """Return the rows of a segment."""
-    rows, buffers = _opened(segment)
-    left = iter(buffers)
-    try:
-        array = _array(type, rows, left)
-    except (StopIteration, IndexError, ValueError) as error:
-        raise DamagedStoreError(f"a segment of a column is damaged: {error}") from error
-    if next(left, None) is not None:
-        raise DamagedStoreError("a segment of a column has more buffers than its type")
-    return array
-
-
-def _array(type: pa.DataType, rows: int, left: Iterator[memoryview]) -> pa.Array:
-    validity = next(left)
-    if len(validity) not in (0, (rows + 7) // 8):
-        raise ValueError("a validity buffer of the wrong size")
-    valid = pa.py_buffer(validity) if len(validity) else None
-    if kinds.is_struct(type):
-        fields = [type.field(i) for i in range(type.num_fields)]
-        kids = [_array(field.type, rows, left) for field in fields]
-        return pa.Array.from_buffers(type, rows, [valid], children=kids)
-    if kinds.is_fixed_size_list(type):
-        inner = _array(type.value_type, rows * type.list_size, left)
-        return pa.Array.from_buffers(type, rows, [valid], children=[inner])
-    if kinds.is_list(type) or kinds.is_large_list(type):
-        offsets = _offsets(next(left), rows, wide=kinds.is_large_list(type))
-        inner = _array(type.value_type, int(offsets[-1]), left)
-        return pa.Array.from_buffers(type, rows, [valid, pa.py_buffer(offsets)], children=[inner])
-    if is_text(type):
-        offsets = _offsets(next(left), rows, wide=is_wide(type))
-        data = next(left)
-        if len(data) != int(offsets[-1]):
-            raise ValueError("texts of another length than was said")
-        buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
-        return pa.Array.from_buffers(type, rows, buffers)
-    data = next(left)
-    need = (rows + 7) // 8 if kinds.is_boolean(type) else rows * item_width(type)
-    if len(data) != need:
-        raise ValueError("a values buffer of the wrong size")
-    return pa.Array.from_buffers(type, rows, [valid, pa.py_buffer(data)])
-
-
-def _offsets(lengths: memoryview, rows: int, *, wide: bool) -> Array:
-    if len(lengths) != 4 * rows:
-        raise ValueError("a lengths buffer of the wrong size")
-    found = np.frombuffer(lengths, "<u4")
-    if not wide and int(found.sum(dtype=np.int64)) > JOINED:
-        raise ValueError("lengths that the type's offsets can't hold")
-    offsets = np.zeros(rows + 1, np.int64 if wide else np.int32)
-    np.cumsum(found, out=offsets[1:])
-    return offsets

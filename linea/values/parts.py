@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import xxhash
@@ -12,14 +15,21 @@ from linea.errors import DamagedStoreError
 from linea.model import (
     Buffer,
     Encoded,
+    Opened,
     Part,
     Payload,
     ReadPart,
+    Room,
     Segment,
     Stream,
+    Unpack,
     ValueRecord,
 )
+from linea.values.beside import results
 from linea.values.digest import digest_bytes, name
+
+Pieces = Callable[[Room], Iterator[Buffer]]
+"""Gives a part's pieces in order, those that are made for it in the memory that there is for them."""
 
 
 class Parts:
@@ -53,23 +63,37 @@ class Parts:
         """Return the parts of a value that lies in a folder of this one."""
         return Parts(record, lambda path: self._part(folder + path)[1])
 
-    def fetched(self, path: str) -> Iterator[Buffer]:
-        """Return a part's pieces: what they need of the store is read now, unless it is very much."""
-        part, payload = self._part(path)
-        if isinstance(payload, Stream) and payload.fetch is not None and part.size <= FETCHED:
-            payload = payload.fetch()
-        return self._checked(part, payload)
-
     def pieces(self, path: str) -> Iterator[Buffer]:
         """Yield a part's bytes piece by piece; raise at the end where the whole isn't right."""
-        return self._checked(*self._part(path))
+        return self.filling(path)(_nowhere)
 
-    def _checked(self, part: Part, payload: Payload) -> Iterator[Buffer]:
+    def filling(self, path: str) -> Pieces:
+        """Return what gives a part's pieces as `pieces` does, in the memory that there is for them."""
+        part, payload = self._part(path)
+        return partial(self._checked, part, (step() for step in _steps(payload)))
+
+    def ahead(self, paths: Iterable[str]) -> Iterator[Pieces]:
+        """Yield what `filling` gives for each of some parts, which must be taken one after another.
+
+        The store is read here, and what was read is unpacked beside what is done with it.
+        """
+
+        def tasks() -> Iterator[Callable[[], tuple[Part, Opened]]]:
+            for path in paths:
+                part, payload = self._part(path)
+                for step in _steps(payload):
+                    yield partial(_opened, part, step)
+
+        for part, found in groupby(results(tasks()), key=itemgetter(0)):
+            yield partial(self._checked, part, (opened for _, opened in found))
+
+    def _checked(self, part: Part, steps: Iterable[Opened], room: Room) -> Iterator[Buffer]:
         state, size = xxhash.xxh3_128(), 0
-        for piece in _pieces(payload):
-            state.update(piece)
-            size += len(piece)
-            yield piece
+        for opened in steps:
+            for segment in opened(room):
+                state.update(segment.data)
+                size += len(segment.data)
+                yield segment.data
         if size != part.size or name(state.digest()) != part.digest:
             raise _damaged(part.path)
 
@@ -110,8 +134,19 @@ def _pieces(payload: Payload) -> Iterator[Buffer]:
             yield segment.data
 
 
-FETCHED = 64 << 20
-"""Bytes of a part that is read as a whole before it is decoded."""
+def _steps(payload: Payload) -> Iterator[Unpack]:
+    if isinstance(payload, bytes):
+        return iter([lambda: lambda room: iter([Segment(len(payload), payload)])])
+    return payload.opening()
+
+
+def _opened(part: Part, step: Unpack) -> tuple[Part, Opened]:
+    return part, step()
+
+
+def _nowhere(count: int, size: int) -> None:
+    return None
+
 
 WHOLE = 16 << 10
 """Bytes that aren't cut."""

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from linea.errors import DamagedStoreError
-from linea.values import cuts, packing
+from linea.model import Buffer
+from linea.values import cuts, packing, unpacking
+from linea.values.parts import Pieces
 
 ROWS = 120_000
 RNG = np.random.default_rng(5)
@@ -44,7 +46,12 @@ def pieces(*chunks: Any) -> list[bytes]:
 
 def read(column: pa.Array) -> pa.ChunkedArray:
     stream = packing.stream(packing.source(column), "")
-    return packing.read((s.data for s in stream), len(bytes(stream)))
+    return unpacking.read(as_pieces(*(s.data for s in stream)), len(bytes(stream)))
+
+
+def as_pieces(*pieces: Buffer) -> Pieces:
+    """Pieces that lie where they are, whatever room there is for them."""
+    return lambda room: iter(pieces)
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -56,7 +63,7 @@ def test_a_column_comes_back_from_its_segments(name: str) -> None:
     assert back.equals(pa.chunked_array([column]))
     back.validate(full=True)
     whole = bytes(packing.stream(packing.source(column), ""))
-    assert packing.read([whole], len(whole)).equals(back)
+    assert unpacking.read(as_pieces(whole), len(whole)).equals(back)
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -150,7 +157,7 @@ def test_damaged_columns_are_errors_and_nothing_else(name: str) -> None:
             data[drawn.randrange(len(data))] = drawn.randrange(256)
         broken = bytes(data[: drawn.choice([len(data), drawn.randrange(len(data))])])
         try:
-            found = packing.read([broken], len(broken))
+            found = unpacking.read(as_pieces(broken), len(broken))
         except DamagedStoreError:
             continue
         found.validate()
