@@ -123,7 +123,7 @@ def masked_hash(array: Any, of: Of) -> bytes:
     mask = np.ma.getmaskarray(array)
     return join(
         "masked",
-        _bare_hash(array.data, mask, of),
+        _bare_hash(np.asarray(array.data), mask, of),
         ndarray_hash(mask, of),
         ndarray_hash(np.asarray(array.fill_value), of),
     )
@@ -131,9 +131,13 @@ def masked_hash(array: Any, of: Of) -> bytes:
 
 def _bare_hash(data: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], of: Of) -> bytes:
     """Return the hash of an array with zeros under a mask."""
+    if data.dtype.names is not None:
+        data = data.copy()
+        _zero(data, mask)
+        return ndarray_hash(data, of)
     if not mask.any():
         return ndarray_hash(data, of)
-    if data.dtype.names is not None or data.dtype.hasobject or not data.flags.c_contiguous:
+    if data.dtype.hasobject or data.dtype.kind == "T" or not data.flags.c_contiguous:
         data = data.copy()
         data[mask] = np.zeros((), data.dtype)
         return ndarray_hash(data, of)
@@ -146,6 +150,14 @@ def _bare_hash(data: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], of: Of) -
         feed(state, block)
     shape = b"".join(map(number, data.shape))
     return join("array", dtype_text(data.dtype).encode(), shape, state.digest())
+
+
+def _zero(data: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> None:
+    """Put zeros under a mask that has a field for each of a record's."""
+    if data.dtype.names is None:
+        data[mask] = np.zeros((), data.dtype)
+    for field in data.dtype.names or ():
+        _zero(data[field], mask[field])
 
 
 def wide_hash(indices: np.ndarray[Any, Any]) -> bytes:
@@ -314,14 +326,15 @@ class ArrayCodec:
             parts = {"value.npy": npy(data)}
             details["layout"] = [data.dtype.str, "F" if data.flags.fnc else "C"]
         if masked:
-            if pickled or data.dtype.hasobject:
+            if "objects" in details:
                 from linea.values.objects import PICKLE
 
                 return PICKLE.encode(value)
             parts["mask.npy"] = (
                 npy(np.ma.getmask(value)) if np.ma.getmask(value) is not np.ma.nomask else b""
             )
-            parts["fill.npy"] = to_npy(np.asarray(value.fill_value))
+            if value._fill_value is not None:  # else it is the default of the dtype
+                parts["fill.npy"] = to_npy(np.asarray(value._fill_value))
         return codec.build(
             value,
             kind="array",
@@ -348,11 +361,11 @@ class ArrayCodec:
         if not details.get("masked"):
             return data
         mask = read("mask.npy")
-        fill = from_npy(read("fill.npy"))
+        fill = from_npy(read("fill.npy")) if "fill.npy" in read else None
         return np.ma.MaskedArray(
             data,
             mask=from_npy(mask) if mask else np.ma.nomask,
-            fill_value=fill[()],
+            fill_value=None if fill is None else fill[()],
             hard_mask=details["hard"],
         )
 
@@ -394,7 +407,10 @@ def _safe_picture(value: Any) -> str:
 
 
 def _npy_exact(dtype: np.dtype[Any]) -> bool:
-    spelled = np.lib.format.dtype_to_descr(dtype)
+    try:
+        spelled = np.lib.format.dtype_to_descr(dtype)
+    except ValueError:
+        return False  # fields that overlap
     return np.lib.format.descr_to_dtype(spelled) == dtype and not dtype.metadata
 
 
@@ -450,12 +466,20 @@ class SparseCodec:
         if value.format in MEMBERS:
             return {m: getattr(value, m) for m in MEMBERS[value.format]}
         plain_form = value if value.format == "coo" else value.tocoo()
+        if value.format == "dok":  # in the order of its dict
+            places = np.array(list(value.keys()), np.int64).reshape(-1, len(value.shape))
+            data = np.fromiter(value.values(), value.dtype, len(value))
+            return {"data": data, **{f"coord{i}": c for i, c in enumerate(places.T)}}
         coords = getattr(plain_form, "coords", None) or (plain_form.row, plain_form.col)
         return {"data": plain_form.data, **{f"coord{i}": c for i, c in enumerate(coords)}}
 
     def digest(self, value: Any, of: Of) -> bytes:
         parts: list[bytes] = []
-        for member, array in self.members(value).items():
+        members = self.members(value)
+        if value.format == "dok":  # a dict whose order doesn't count
+            order = np.lexsort([members[m] for m in members if m != "data"])
+            members = {member: array[order] for member, array in members.items()}
+        for member, array in members.items():
             # scipy picks the width of the indices by itself.
             found = ndarray_hash(array, of) if member == "data" else wide_hash(array)
             parts += [member.encode(), found]
@@ -472,6 +496,7 @@ class SparseCodec:
 
             return PICKLE.encode(value)
         shape = " × ".join(f"{n:,}" for n in value.shape)
+        of_coordinates = value.format == "coo"
         return codec.build(
             value,
             kind="array",
@@ -490,6 +515,7 @@ class SparseCodec:
                 "members": list(members),
                 "format": value.format,
                 "dtypes": [array.dtype.str for array in members.values()],
+                **({"canonical": bool(value.has_canonical_format)} if of_coordinates else {}),
             },
             preview=text_preview(_sparse_picture(value)),
         )
@@ -511,13 +537,18 @@ class SparseCodec:
                 setattr(value, member, array)
             return value
         coords = tuple(arrays[m] for m in details["members"] if m != "data")
+        if details["format"] == "dok":
+            return _dok(kind(shape, dtype=arrays["data"].dtype), coords, arrays["data"])
         coo = (
             scipy.sparse.coo_array
             if details["class"].endswith("_array")
             else scipy.sparse.coo_matrix
         )
         value = coo((arrays["data"], coords), shape=shape)
-        return value if details["format"] == "coo" else kind(value)
+        if details["format"] != "coo":
+            return kind(value)
+        value.has_canonical_format = details.get("canonical", False)
+        return value
 
     def export(
         self, record: ValueRecord, read: Parts, stem: str, format: str | None
@@ -530,6 +561,15 @@ class SparseCodec:
             out, value if value.format in ("csr", "csc", "bsr", "dia", "coo") else value.tocoo()
         )
         return {f"{stem}.npz": out.getvalue()}
+
+
+def _dok(value: Any, coords: tuple[Any, ...], data: Any) -> Any:
+    """Put elements into an empty matrix that is a dict of them, zeros too."""
+    keys = (
+        coords[0].tolist() if len(coords) == 1 else zip(*(c.tolist() for c in coords), strict=True)
+    )
+    dict.update(getattr(value, "_dict", value), zip(keys, data, strict=True))
+    return value
 
 
 def _sparse_picture(value: Any) -> str:

@@ -114,6 +114,7 @@ EXACT: dict[str, str] = {
     "numpy.memmap": "array",
     "numpy.ma.MaskedArray": "array",
     "numpy.ma.core.MaskedArray": "array",
+    "numpy.ma.core.MaskedConstant": "pickle",
     "builtins.str": "text",
     "builtins.bytes": "bytes",
     "builtins.bytearray": "bytes",
@@ -123,6 +124,10 @@ EXACT: dict[str, str] = {
 FAMILIES: dict[str, str] = {
     "pyarrow.lib.Array": "arrow",
     "pyarrow._dataset.Dataset": "arrow-stream",
+    "pyarrow.lib.Scalar": "arrow",
+    # pandas' name of it since 3, and before.
+    "pandas.api.extensions.ExtensionArray": "pandas",
+    "pandas.core.arrays.base.ExtensionArray": "pandas",
     "scipy.sparse._base._spbase": "sparse",
     "matplotlib.figure.Figure": "matplotlib",
     "matplotlib.axes._base._AxesBase": "matplotlib",

@@ -11,10 +11,13 @@ import datetime
 import decimal
 import dis
 import enum
+import functools
+import inspect
 import io
 import struct
 import sys
 import types
+import typing
 import uuid
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +34,8 @@ DOMAIN = b"linea:1:"
 PREFIX = "xxh3:1:"
 NAN = struct.pack("<d", float("nan"))
 SHORT = 64
+STEPS = 8
+"""Steps that are told at either end of a long way to a part."""
 BLOCK = 1 << 20
 
 Of = Callable[[object], bytes]
@@ -181,6 +186,7 @@ NOTES = frozenset({"_sklearn_version", "_n_threads", "_stop_words_id"})
 STEADY: Mapping[str, Callable[[Any], Any]] = {
     "scipy.spatial._ckdtree.cKDTree": lambda state: state[1:],
     "sklearn.utils._bunch.Bunch": lambda state: None,
+    "functools.partial": lambda state: (*state[:3], state[3] or None),
 }
 
 # What Python adds to every class, and what can't be told from its source.
@@ -207,6 +213,32 @@ def refusal(kind: type) -> str | None:
 
 class RefusedError(UnstorableError):
     """A value that is never stored, though it may pickle."""
+
+
+def takes(function: Any, arguments: tuple[Any, ...]) -> bool:
+    """Say whether a pickle's call can have these arguments, as far as a signature tells."""
+    if function is copyreg.__newobj__ and arguments:  # type: ignore[attr-defined]
+        makers = [getattr(arguments[0], "__new__", None)]
+    elif isinstance(function, type) and type(function).__call__ is type.__call__:
+        arguments = (function, *arguments)
+        makers = [function.__new__, getattr(function, "__init__")]  # noqa: B009
+    else:
+        return True
+    return all(
+        _fits(maker, len(arguments))
+        for maker in makers
+        if isinstance(maker, types.FunctionType) and not hasattr(maker, "__wrapped__")
+    )
+
+
+@lru_cache(maxsize=1024)
+def _fits(function: types.FunctionType, count: int) -> bool:
+    code = function.__code__
+    needed = code.co_argcount - len(function.__defaults__ or ())
+    if count < needed or (count > code.co_argcount and not code.co_flags & inspect.CO_VARARGS):
+        return False
+    names = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    return all(each in (function.__kwdefaults__ or {}) for each in names)
 
 
 class Walk:
@@ -361,17 +393,29 @@ class Walk:
             raise self._unstorable(value, "it can't be pickled")
         missing = (None,) * (6 - len(reduced))
         function, arguments, state, listed, pairs, setter = reduced + missing
+        if isinstance(arguments, tuple):
+            self._made_again(value, function, arguments)
         for steady in (STEADY[n] for n in map(class_name, kind.__mro__) if n in STEADY):
             state = steady(state)
         return join(
             "object",
             self.of(function),
             self.of(tuple(arguments)),
-            b"" if state is None else self.state(state),
+            # An object whose `__dict__` was looked at has an empty one, where it had none.
+            b"" if state is None or (type(state) is dict and not state) else self.state(state),
             b"" if listed is None else self.of(list(listed)),
             b"" if pairs is None else self.of(dict(pairs)),
             b"" if setter is None else self.of(setter),
         )
+
+    def _made_again(self, value: object, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Refuse what a pickle is made of, but not the other way round."""
+        if not takes(function, arguments):
+            raise RefusedError(
+                f"{self._place(value)} can't be stored: its class keeps other arguments than it"
+                " takes, so its pickle couldn't be read",
+                hint="give the class a __reduce__ that says how it is made again",
+            )
 
     def _reduce(self, value: object) -> Any:
         reducer = copyreg.dispatch_table.get(type(value))
@@ -387,9 +431,10 @@ class Walk:
         return UnstorableError(f"{self._place(value)} can't be stored: {why}", hint=hint)
 
     def _place(self, value: object) -> str:
-        trail = "".join(
-            f".{step}" if kind == "." else _key_step(step) for kind, step in self._trail
-        )
+        steps = [f".{step}" if kind == "." else _key_step(step) for kind, step in self._trail]
+        if len(steps) > 2 * STEPS:
+            steps[STEPS:-STEPS] = [f" … {len(steps) - 2 * STEPS:,} more … "]
+        trail = "".join(steps)
         of = f"the value's {trail.lstrip('.')}" if trail else "the value"
         return f"{of} ({class_name(type(value))})"
 
@@ -398,6 +443,9 @@ class Walk:
     def _class(self, kind: type) -> bytes:
         if importable(kind):
             return join("global", text_bytes(_home(kind)), text_bytes(kind.__qualname__))
+        if typing.is_typeddict(kind):
+            keys = [getattr(kind, f"__{which}_keys__") for which in ("required", "optional")]
+            return join("typed-dict", text_bytes(kind.__qualname__), *map(self.of, keys))
         members = {
             key: member
             for key, member in vars(kind).items()
@@ -411,6 +459,12 @@ class Walk:
             self.of(kind.__bases__),
             self.state(members),
         )
+
+    def type_variable(self, value: typing.TypeVar) -> bytes:
+        """Return a type variable's hash: where it was made doesn't count."""
+        ways = bytes([value.__covariant__, value.__contravariant__])
+        limits = self.of((value.__bound__, value.__constraints__))
+        return join("type-variable", text_bytes(value.__name__), ways, limits)
 
     def function(self, value: types.FunctionType) -> bytes:
         """Return a function's code: its name where it can be imported, else what it does."""
@@ -634,6 +688,11 @@ HANDLERS: dict[type, Callable[[Walk, Any], bytes]] = {
     property: lambda walk, value: join(
         "property", *map(walk.of, (value.fget, value.fset, value.fdel))
     ),
+    # Before Python 3.12 it holds a lock.
+    functools.cached_property: lambda walk, value: join(
+        "cached_property", walk.of(value.func), walk.of(value.attrname)
+    ),
+    typing.TypeVar: Walk.type_variable,
     type({}.keys()): lambda walk, value: join("dict_keys", *walk.items(list(value))),
     type({}.values()): lambda walk, value: join("dict_values", *walk.items(list(value))),
     type({}.items()): lambda walk, value: join("dict_items", *walk.items(list(value))),

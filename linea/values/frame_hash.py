@@ -34,7 +34,7 @@ def pandas_hash(value: Any, of: Of) -> tuple[bytes, list[bytes]]:
     if isinstance(value, pd.Index):
         raw = _index_hash(value, of)
         return raw, [raw]
-    raw = array_hash(value, of)
+    raw = array_hash(bare(value), of)
     return join("series", b"n", raw, b""), [raw]
 
 
@@ -73,9 +73,11 @@ def is_default(index: Any) -> bool:
 
 
 def _index_hash(index: Any, of: Of) -> bytes:
+    import pandas as pd
+
     parts: list[bytes] = []
     for level in range(index.nlevels):
-        values = index.get_level_values(level) if index.nlevels > 1 else index
+        values = index.get_level_values(level) if isinstance(index, pd.MultiIndex) else index
         parts += [label_bytes(index.names[level], of), array_hash(bare(values.array), of)]
     return join("index", *parts)
 

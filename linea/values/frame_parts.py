@@ -67,8 +67,18 @@ class Pack:
         column = self.columns([bare(index.array)], path, hashes=[mark.encode()])
         form: dict[str, Any] = {"names": names, "column": column, "print": mark}
         if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
-            form["freq"] = index.freqstr
+            form["freq"] = self._freq(index.freq, f"{path}-freq")
         return form
+
+    def _freq(self, freq: Any, path: str) -> Any:
+        """Return the form of a frequency: its text where that says all of it."""
+        from pandas.tseries.frequencies import to_offset
+
+        try:
+            told = to_offset(freq.freqstr) == freq
+        except ValueError:
+            told = False
+        return freq.freqstr if told else self.value(freq, path)
 
     def columns(
         self,
@@ -254,7 +264,8 @@ class Unpack:
         array = self.columns(form["column"], path)[0]
         index = pd.Index(array, dtype=array.dtype, name=names[0], copy=False)
         if form.get("freq"):
-            index.freq = form["freq"]
+            freq = form["freq"]
+            index.freq = freq if isinstance(freq, str) else self.value(freq)
         return index
 
     def _codes(self, path: str, total: int) -> list[pa.ChunkedArray]:

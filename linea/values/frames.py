@@ -29,7 +29,7 @@ MANY = 100
 
 
 class PandasCodec:
-    """pandas' data frames, series, indexes and categoricals."""
+    """pandas' data frames, series, indexes and arrays."""
 
     parts = ("columns", "rows")
 
@@ -68,10 +68,12 @@ class PandasCodec:
         whole, unpacked = Unpack(read, record), Unpack(read, record, choice.rows)
         if form["form"] == "Index":
             return unpacked.index(form["index"], "index")
+        if form["form"] == "Array" and "index" in form:
+            return unpacked.index(form["index"], "index").array
         which = choice.of(len(form["columns"]))
         arrays = unpacked.columns(form["columns"], which=which)
-        if form["form"] == "Categorical":
-            return arrays[0]
+        if form["form"] in ("Categorical", "Array"):
+            return pd.arrays.NumpyExtensionArray(arrays[0]) if form.get("bare") else arrays[0]
         index = unpacked.index(form["index"], "index")
         # Series, because pandas guesses anew the dtype of a bare array of objects.
         columns = [pd.Series(a, index=index, dtype=a.dtype, copy=False) for a in arrays]
@@ -85,6 +87,8 @@ class PandasCodec:
             labels = whole.index(form["labels"], "labels")
             value.columns = labels if choice.columns is None else labels[list(which)]
         value.attrs.update(whole.value(form["attrs"]))
+        if form.get("unique"):
+            value.flags.allows_duplicate_labels = False
         return value
 
     def export(
@@ -130,6 +134,9 @@ def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
 
     if isinstance(value, pd.Index):
         return {"form": "Index", "index": pack.index(value, "index")}
+    times = isinstance(value, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray)
+    if times and getattr(value, "freq", None) is not None:  # since pandas 3 only an index has one
+        return {"form": "Array", "index": pack.index(pd.Index(value), "index")}
     labels, columns = _columns(value)
     arrays = pack.columns(
         [bare(getattr(column, "array", column)) for column in columns],
@@ -138,8 +145,13 @@ def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
     )
     if isinstance(value, pd.Categorical):
         return {"form": "Categorical", "columns": arrays}
+    if isinstance(value, pd.api.extensions.ExtensionArray):
+        is_bare = {"bare": True} if bare(value) is not value else {}
+        return {"form": "Array", "columns": arrays, **is_bare}
     form = {"columns": arrays, "index": pack.index(value.index, "index")}
     form["attrs"] = pack.value(dict(value.attrs), "attrs")
+    if not value.flags.allows_duplicate_labels:
+        form["unique"] = True
     if isinstance(value, pd.Series):
         return {"form": "Series", **form, "name": pack.value(value.name, "name")}
     return {"form": "DataFrame", **form, "labels": pack.index(value.columns, "labels")}
@@ -230,7 +242,7 @@ def _shortened(rows: Any) -> Any:
     ]
     if all(one is other for one, other in zip(items, cut, strict=True)):
         return rows
-    return pd.Series(cut, index=getattr(rows, "index", None), name=rows.name, dtype=object)
+    return pd.Series(cut, index=getattr(rows, "index", None), dtype=object)
 
 
 def _picture(value: Any) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import io
 import pickle as stdlib
 import pickletools
 import struct
 import sys
 import types
+import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from linea.errors import DamagedStoreError, UnstorableError, UntrustedError
 from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, RefusedError, class_name, finish, join, of_value
+from linea.values.digest import Of, RefusedError, class_name, finish, importable, join, of_value
 from linea.values.parts import Parts, byte_stream
 from linea.values.preview import show, text_preview
 
@@ -43,6 +45,16 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
                 # Else a window would open wherever the figure is read.
                 state.pop("_restore_to_pylab", None)
                 return copyreg.__newobj__, (type(obj),), state  # type: ignore[attr-defined]
+            if typing.is_typeddict(obj) and not importable(obj):
+                form: Any = typing.TypedDict
+                made = functools.partial(form, total=obj.__total__)
+                return made, (obj.__name__, dict(obj.__annotations__))
+            if type(obj) is functools.cached_property:  # it holds a lock before Python 3.12
+                return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
+            attributes = _forgotten(obj)
+            if attributes:
+                made, arguments, state = obj.__reduce__()
+                return made, arguments, (state, attributes), None, None, _restored
             return super().reducer_override(obj)
 
     def beside(buffer: stdlib.PickleBuffer) -> bool:
@@ -64,6 +76,30 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
             hint="save what it was made from, or what it gives, instead",
         ) from error
     return out.getvalue()
+
+
+def _forgotten(value: Any) -> dict[str, Any]:
+    """Return the attributes of an array of a class of somebody's own, which numpy doesn't pickle."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "numpy" or "numpy" not in sys.modules:
+        return {}
+    array = sys.modules["numpy"].ndarray
+    if not issubclass(kind, array) or kind.__reduce__ is not array.__reduce__:
+        return {}
+    return own_attributes(value) if kind.__setstate__ is array.__setstate__ else {}
+
+
+def own_attributes(value: Any) -> dict[str, Any]:
+    """Return what an instance holds beside its content, private things left out."""
+    return {k: v for k, v in getattr(value, "__dict__", {}).items() if not k.startswith("_")}
+
+
+def _restored(array: Any, state: Any) -> None:
+    array.__setstate__(state[0])
+    array.__dict__.update(state[1])
+
+
+_restored.__module__ = "__main__"  # it goes by content, so that a pickle is read without linea
 
 
 def hash_or_pickle(value: object) -> tuple[bytes, bytes | None]:
@@ -164,7 +200,7 @@ def subclass_digest(value: Any, of: Of) -> bytes:
         if known is not None:
             break
     if known == "array":
-        extras = {k: v for k, v in getattr(value, "__dict__", {}).items() if not k.startswith("_")}
+        extras = own_attributes(value)
     else:
         extras = {k: getattr(value, k, None) for k in getattr(value, "_metadata", ())}
     return join("subclass", of(type(value)), codec.load(known).digest(value, of), of(extras))

@@ -66,17 +66,20 @@ def whole(column: Source) -> pa.ChunkedArray:
 
 def has_segments(type: pa.DataType) -> bool:
     """Say whether columns of a type are kept as segments of buffers."""
-    type = physical(type)
-    if isinstance(type, pa.BaseExtensionType):
-        return False
+    return _has_segments(physical(type))
+
+
+def _has_segments(type: pa.DataType) -> bool:
+    if isinstance(type, pa.BaseExtensionType) or physical(type) != type:
+        return False  # a view inside of another type isn't written as what it shows
     if kinds.is_struct(type):
         return type.num_fields > 0 and all(
-            has_segments(type.field(i).type) for i in range(type.num_fields)
+            _has_segments(type.field(i).type) for i in range(type.num_fields)
         )
     if kinds.is_list(type) or kinds.is_large_list(type):
-        return has_segments(type.value_type)
+        return _has_segments(type.value_type)
     if kinds.is_fixed_size_list(type):
-        return type.list_size > 0 and has_segments(type.value_type)
+        return type.list_size > 0 and _has_segments(type.value_type)
     return is_text(type) or kinds.is_boolean(type) or item_width(type) > 0
 
 

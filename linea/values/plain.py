@@ -20,7 +20,7 @@ from linea import jsons
 from linea.errors import DamagedStoreError, NewerStoreError
 from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, finish, of_value
+from linea.values.digest import Of, finish, of_value, text_bytes
 from linea.values.parts import Parts
 from linea.values.preview import count, show, text_preview
 
@@ -30,7 +30,7 @@ DEPTH = 200
 NODES = 50_000_000
 LEAF = "value"
 """The tag of what another codec has written."""
-CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
+CONTAINERS = frozenset({list, dict, tuple, set, frozenset, bytearray})
 UNCHANGEABLE = frozenset({tuple, frozenset})
 
 
@@ -44,7 +44,7 @@ Leaf = Callable[[Any], Any]
 class Writer:
     """Values → what `json.dumps` writes exactly; `leaf` is asked about what isn't plain.
 
-    A list or dict that stands in two places isn't plain: JSON would make two of it.
+    A list or dict that stands in two places isn't plain, be it empty: JSON would make two of it.
     """
 
     def __init__(self, leaf: Leaf | None = None) -> None:
@@ -62,7 +62,7 @@ class Writer:
             return value
         writer = WRITERS.get(kind)
         if writer is None:
-            if kind.__module__ == "numpy" and hasattr(value, "dtype") and not value.shape:
+            if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
                 with contextlib.suppress(NotPlain):
                     return _numpy(value)
             if self._leaf is None:
@@ -80,7 +80,7 @@ class Writer:
         self._nodes += len(value)
         if self._depth > DEPTH or self._nodes > NODES:
             raise NotPlain
-        if kind not in UNCHANGEABLE and value:
+        if kind not in UNCHANGEABLE:
             if id(value) in self._seen:
                 raise NotPlain
             self._seen[id(value)] = value
@@ -124,7 +124,11 @@ def _text(value: str) -> Any:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return _tagged("str", _base64(value.encode("utf-16-le", "surrogatepass")))
+        raw = value.encode("utf-16-le", "surrogatepass")
+        if raw.decode("utf-16-le", "surrogatepass") == value:
+            return _tagged("str", _base64(raw))
+        # Two halves of a character are that character in UTF-16.
+        return _tagged("text", _base64(text_bytes(value)))
     return value
 
 
@@ -171,15 +175,20 @@ def _time(tag: str) -> Callable[[Any, Leaf], Any]:
 
 def _timezone(value: datetime.timezone, _: Leaf) -> Any:
     micro = value.utcoffset(None) // datetime.timedelta(microseconds=1)
-    label = value.tzname(None)
-    plain = datetime.timezone(datetime.timedelta(microseconds=micro)).tzname(None)
-    return _tagged("offset", micro, **({} if label == plain else {"name": label}))
+    label = value.__getinitargs__()[1:]  # type: ignore[attr-defined]
+    return _tagged("offset", micro, **({"name": label[0]} if label else {}))
 
 
 def _zone(value: ZoneInfo, _: Leaf) -> Any:
     if not value.key:
         raise NotPlain
     return _tagged("zone", value.key)
+
+
+def _uuid(value: uuid.UUID, _: Leaf) -> Any:
+    if value.is_safe is not uuid.SafeUUID.unknown:
+        raise NotPlain
+    return _tagged("uuid", str(value))
 
 
 def _numpy(value: Any) -> Any:
@@ -219,7 +228,7 @@ WRITERS: Mapping[type, Callable[[Any, Leaf], Any]] = {
     datetime.timezone: _timezone,
     ZoneInfo: _zone,
     decimal.Decimal: lambda value, _: _tagged("decimal", str(value)),
-    uuid.UUID: lambda value, _: _tagged("uuid", str(value)),
+    uuid.UUID: _uuid,
     range: lambda v, _: _tagged("range", [v.start, v.stop, v.step]),
     slice: lambda v, write: _tagged("slice", [write(x) for x in (v.start, v.stop, v.step)]),
     PosixPath: lambda value, _: _tagged("path", _text(str(value))),
@@ -263,6 +272,7 @@ def _read_numpy(data: Any, read: Leaf) -> Any:
 
 READERS: Mapping[str, Callable[[Any, Leaf], Any]] = {
     "str": lambda data, _: _bytes_of(data).decode("utf-16-le", "surrogatepass"),
+    "text": lambda data, _: _bytes_of(data).decode("utf-8", "surrogatepass"),
     "int": lambda data, _: int(data["v"], 16),
     "float": lambda data, _: float(data["v"]),
     "dict": lambda data, read: {read(key): read(item) for key, item in data["v"]},
@@ -310,9 +320,13 @@ class JsonCodec:
     def encode(self, value: Any) -> Encoded:
         members: list[ValueRecord] = []
         parts: dict[str, Payload] = {}
+        known: dict[int, int] = {}
 
         def member(inner: Any) -> Any:
+            if id(inner) in known:  # it is the same in both places, and will be
+                return _tagged(LEAF, known[id(inner)])
             encoded = _encode_member(inner)
+            known[id(inner)] = len(members)
             at = f"members/{len(members)}/"
             parts.update({at + path: data for path, data in encoded.parts.items()})
             members.append(encoded.record)
@@ -332,9 +346,13 @@ class JsonCodec:
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:
+        known: dict[int, object] = {}
+
         def member(index: int) -> Any:
-            inner, read_inner = _member(record, read, index)
-            return codec.load(inner.codec).decode(inner, read_inner)
+            if index not in known:
+                inner, read_inner = _member(record, read, index)
+                known[index] = codec.load(inner.codec).decode(inner, read_inner)
+            return known[index]
 
         return from_json(jsons.loads(read("value.json")), member)
 
@@ -358,8 +376,8 @@ MEMBER_CODECS = frozenset({"pandas", "polars", "arrow", "array", "sparse", "imag
 
 def _encode_member(value: Any) -> Encoded:
     known = codec.codec_name(type(value))
-    if known not in MEMBER_CODECS:
-        raise NotPlain
+    if known not in MEMBER_CODECS or hasattr(value, "as_py"):
+        raise NotPlain  # a list may have very many scalars of Arrow, each a part then
     encoded = codec.load(known).encode(value)
     if encoded.record.pickled:
         raise NotPlain

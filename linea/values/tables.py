@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pyarrow as pa
 
+from linea.errors import UnstorableError
 from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec, plain
 from linea.values.choice import ALL, Choice
@@ -51,8 +53,15 @@ def picture(names: list[str], columns: list[Any], rows: int) -> str:
     if not columns:
         return f"empty table, {count(rows, 'row')}"
     shown = min(rows, SHOWN)
-    cells = [[_cell(v) for v in c.slice(0, shown).to_pylist()] for c in columns[:30]]
+    cells = [list(map(_cell, _items(c.slice(0, shown)))) for c in columns[:30]]
     return grid([str(n) for n in names[:30]], list(zip(*cells, strict=True)), more=rows - shown)
+
+
+def _items(column: Any) -> list[object]:
+    try:
+        return list(column.to_pylist())
+    except Exception as error:  # there are values that Python has no form for
+        return [f"<{type(error).__name__}>"] * len(column)
 
 
 def _cell(value: object) -> str:
@@ -80,6 +89,8 @@ class ArrowCodec:
     def _hashes(self, value: Any, of: Of) -> tuple[bytes, list[bytes]]:
         names, columns = _arrow_columns(value)
         hashes = [column_hash(c.type, c.chunks, of) for c in columns]
+        if isinstance(value, pa.Scalar):
+            return join("arrow-scalar", hashes[0]), hashes
         if _is_array(value):
             return series_hash(None, hashes[0], b"", of), hashes
         return table_hash(len(value), list(zip(names, hashes, strict=True)), b"", of), hashes
@@ -87,10 +98,10 @@ class ArrowCodec:
     def encode(self, value: Any) -> Encoded:
         raw, hashes = self._hashes(value, Walk().of)
         names, columns = _arrow_columns(value)
-        single = _is_array(value)
+        single, own = _is_array(value), type(value).__name__
         schema = pa.schema([pa.field("", value.type)]) if single else value.schema
         described_by = schema.serialize().to_pybytes()
-        rows = len(value)
+        rows = len(columns[0]) if single else len(value)
         described = zip(names, columns, hashes, strict=True)
         return codec.build(
             value,
@@ -105,7 +116,7 @@ class ArrowCodec:
             text=_text(rows, len(columns), f"{columns[0].type} column" if single else None),
             summary={"rows": rows, "columns": len(columns)},
             details={
-                "form": "Array" if isinstance(value, pa.Array) else type(value).__name__,
+                "form": next((f for f, kind in FORMS.items() if isinstance(value, kind)), own),
                 "schema": digest_bytes(described_by),
             },
             preview=text_preview(picture(names, columns, rows)),
@@ -123,6 +134,8 @@ class ArrowCodec:
             return columns[0]
         if form == "Array":
             return one(columns[0])
+        if form == "Scalar":
+            return columns[0][0]
         if not columns:
             start, stop = choice.rows or (0, record.summary["rows"])
             rows = pa.array([{}] * (stop - start), pa.struct([]))
@@ -142,7 +155,7 @@ class ArrowCodec:
     ) -> dict[str, bytes]:
         value: Any = self.decode(record, read, choice)
         if _is_array(value):
-            value = pa.table({"values": value})
+            value = pa.table({"values": _arrow_columns(value)[1][0]})
         if isinstance(value, pa.RecordBatch):
             value = pa.Table.from_batches([value])
         return write(value, stem, format)
@@ -152,11 +165,16 @@ def _printed(columns: list[pa.ChunkedArray], hashes: list[bytes]) -> list[Source
     return [printed(source(c), raw) for c, raw in zip(columns, hashes, strict=True)]
 
 
+FORMS = {"Array": pa.Array, "Scalar": pa.Scalar}
+
+
 def _is_array(value: Any) -> bool:
-    return isinstance(value, pa.Array | pa.ChunkedArray)
+    return isinstance(value, pa.Array | pa.ChunkedArray | pa.Scalar)
 
 
 def _arrow_columns(value: Any) -> tuple[list[str], list[pa.ChunkedArray]]:
+    if isinstance(value, pa.Scalar):
+        value = pa.repeat(value, 1)
     if _is_array(value):
         return [""], [chunked(value)]
     return list(value.schema.names), [chunked(column) for column in value.columns]
@@ -188,7 +206,10 @@ class PolarsCodec:
     def _column(self, series: Any, of: Of) -> bytes:
         if _is_object(series):
             return join("objects", number(len(series)), of(series.to_list()))
-        array = series.to_arrow()
+        array = _series_arrow(series)
+        if array is None:
+            kind = text_bytes(str(series.dtype))
+            return join("objects", number(len(series)), kind, of(series.to_list()))
         return column_hash(array.type, [array], of)
 
     def encode(self, value: Any) -> Encoded:
@@ -197,13 +218,18 @@ class PolarsCodec:
         rows = len(value)
         names = [column.name for column in columns]
         arrays = [_polars_arrow(column) for column in columns]
+        own = {
+            f"columns/{at}.polars": _own_form(column)
+            for at, column in enumerate(columns)
+            if pa.types.is_null(arrays[at].type) and str(column.dtype) != "Null"
+        }
         single = _is_series(value)
         described = zip(columns, hashes, strict=True)
         return codec.build(
             value,
             kind="table",
             codec="polars",
-            parts=pack(_printed(arrays, hashes), "columns", names),
+            parts={**pack(_printed(arrays, hashes), "columns", names), **own},
             digest=raw,
             columns=tuple(
                 Column(c.name, str(c.dtype), name(h), c.null_count()) for c, h in described
@@ -226,14 +252,22 @@ class PolarsCodec:
         forms = record.details["dtypes"]
         which = choice.of(len(labels))
         stored = unpack(read, "columns", len(labels), which, choice.rows)
-        columns = [
-            _read_series(labels[at], column, forms[at], record)
-            for at, column in zip(which, stored, strict=True)
-        ]
+        columns = []
+        for at, column in zip(which, stored, strict=True):
+            path = f"columns/{at}.polars"
+            if path in read:
+                series = pl.read_ipc_stream(read(path)).to_series().alias(labels[at])
+                start, stop = choice.rows or (0, len(series))
+                columns.append(series[start:stop])
+            else:
+                columns.append(_read_series(labels[at], column, forms[at], record))
         if record.details["form"] == "Series":
             return columns[0]
         start, stop = choice.rows or (0, record.summary["rows"])
-        return pl.DataFrame(columns) if columns else pl.DataFrame(height=stop - start)
+        if not columns:
+            return pl.DataFrame(height=stop - start)
+        # A list would give a column without a name one.
+        return pl.DataFrame({column.name: column for column in columns})
 
     def export(
         self,
@@ -245,7 +279,18 @@ class PolarsCodec:
     ) -> dict[str, bytes]:
         value: Any = self.decode(record, read, choice)
         frame = value.to_frame() if _is_series(value) else value
-        return write(frame.to_arrow(), stem, format)
+        own = [c.name for c in frame if "\0" in c.name or _series_arrow(c) is None]
+        if not own:
+            return write(frame.to_arrow(), stem, format)
+        out = io.BytesIO()
+        if format == "csv":
+            frame.write_csv(out)
+        elif format is None:
+            frame.write_ipc(out)
+        else:
+            what = f"{own[0]!r}, a column of {frame[own[0]].dtype}, can't be written as {format}"
+            raise UnstorableError(what, hint="use csv, or no format, which gives polars' own")
+        return {f"{stem}.{format or 'arrow'}": out.getvalue()}
 
 
 def _is_series(value: Any) -> bool:
@@ -263,14 +308,54 @@ def _is_object(series: Any) -> bool:
 def _polars_arrow(series: Any) -> pa.ChunkedArray:
     """Return a series as Arrow; Python objects as a pickle each."""
     if not _is_object(series):
-        return chunked(series.to_arrow())
+        array = _series_arrow(series)
+        return chunked(pa.nulls(len(series)) if array is None else array)
     items = [None if item is None else pickle(item) for item in series.to_list()]
     return chunked(pa.array(items, pa.large_binary()))
+
+
+def _series_arrow(series: Any) -> pa.Array | None:
+    """Return a series as Arrow, or None where that can't say what it holds."""
+    import polars as pl
+
+    # A name with a NUL in it would end the process's patience: Arrow's C interface has none.
+    bare = series.alias("")
+    try:
+        array = bare.to_arrow()
+        if not (series.dtype.is_nested() or series.dtype in (pl.Int128, pl.UInt128)):
+            return array
+        told = pl.from_arrow(array[:0]).dtype == series.dtype
+        pl.from_arrow(pa.nulls(1, array.type))
+    except (pa.ArrowException, pl.exceptions.PolarsError):
+        return None
+    return array if told else None
+
+
+def _own_form(series: Any) -> bytes:
+    """Return a series as polars' own kind of an Arrow stream."""
+    import polars as pl
+
+    out = io.BytesIO()
+    series.alias("").to_frame().write_ipc_stream(out, compat_level=pl.CompatLevel.newest())
+    data = out.getvalue()
+    try:
+        pl.read_ipc_stream(data)
+    except pl.exceptions.PolarsError as error:
+        raise UnstorableError(
+            f"a column of {series.dtype} can't be stored: polars doesn't read it back ({error})",
+            hint="cast it to another type",
+        ) from error
+    return data
 
 
 def _dtype_form(dtype: Any) -> Any:
     """Return what Arrow alone doesn't say of a polars type."""
     own = str(dtype) if isinstance(dtype, type) else type(dtype).__name__
+    categories: Any = getattr(dtype, "categories", None)
+    if own == "Categorical" and hasattr(categories, "namespace"):
+        named = [categories.name(), categories.namespace(), str(categories.physical())]
+        if any(named[:2]) or named[2] != "UInt32":
+            return {"categories": named}
     if own == "Enum":
         return {"enum": dtype.categories.to_list()}
     return own if own in ("Categorical", "Object") else None
@@ -286,6 +371,10 @@ def _read_series(label: str, array: pa.ChunkedArray, form: Any, record: ValueRec
     series = pl.Series(label, pl.from_arrow(array))
     if form is None:
         return series
+    if "categories" in form:
+        label, space, width = form["categories"]
+        known = pl.Categories(label, space, physical=getattr(pl, width))
+        return series.cast(pl.Categorical(known))
     return series.cast(pl.Categorical() if form == "Categorical" else pl.Enum(form["enum"]))
 
 
