@@ -22,7 +22,9 @@ from linea import origins, outside, slicing, values, watching
 from linea.capture import criterion
 from linea.capture.filing import FileRead
 from linea.capture.imports import is_library
+from linea.capture.running import Running
 from linea.capture.session import Session
+from linea.capture.source import uses
 from linea.errors import LineaError, UnstorableError
 from linea.model import (
     ArtifactName,
@@ -281,6 +283,7 @@ def slice_of_save(
     if argument is not None and running is not None and _is_alone(running.node, call):
         expression = ast.unparse(argument)
         wanted = session.wanted_by(argument)
+        running = session.open or running
         if path is not None:
             wanted |= file_locations(session, path)
         if isinstance(argument, ast.Name):
@@ -288,9 +291,26 @@ def slice_of_save(
         else:
             result = identifier(name)
             last = f"{result} = {expression}"
+        if running.within:
+            return *_slice_inside(session, running, wanted, frame, name), False
+        if frame.f_code.co_name != "<module>":
+            return _slice_with_running(session, path, frame, name)
         kept = slicing.backward(session.steps, wanted, facts=session.blocks)
         return criterion.render(session, kept, result=result, last=last), kept, False
     return _slice_with_running(session, path, frame, name)
+
+
+def _slice_inside(
+    session: Session, running: Running, wanted: set[Location], frame: types.FrameType, name: str
+) -> tuple[Slice, list[int]]:
+    """The slice of a save in a function that is being stepped through, and the steps in it."""
+    at = len(session.steps)
+    reads = frozenset(wanted | set(map(Location, uses(running.node).loads)))
+    step = Step(at, running.statement, Effects(reads=reads), within=running.within)
+    kept = slicing.backward([*session.steps, step], (), forced=[at])
+    kept.remove(at)
+    saved = Saved(name, criterion.calls_under_way(session, frame))
+    return criterion.render(session, kept, result=None, running=step, saved=saved), kept
 
 
 def _slice_with_running(
@@ -311,6 +331,9 @@ def _slice_with_running(
     reads = session.wanted_so_far()
     if path is not None:
         reads |= file_locations(session, path)
+    running = session.open or running
+    if running.within:
+        return *_slice_inside(session, running, reads, frame, name), True
     step = Step(len(session.steps), running.statement, Effects(reads=frozenset(reads)))
     kept = slicing.backward(session.steps, reads)
     saved = Saved(name, criterion.calls_under_way(session, frame))
@@ -320,11 +343,11 @@ def _slice_with_running(
 def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:
     """The call of `linea.save` in the running statement, when `frame` is the session's top level."""
     running = session.open
-    if (
-        running is None
-        or frame.f_globals is not session.namespace
-        or frame.f_code.co_name != "<module>"
-    ):
+    if running is None or frame.f_globals is not session.namespace:
+        return None
+    if frame.f_code.co_name != "<module>" and not session.stepping.is_at(frame):
+        return None
+    if running.within and not session.stepping.is_at(frame):
         return None
     positions = list(frame.f_code.co_positions())
     line, end_line, column, end_column = positions[frame.f_lasti // 2]

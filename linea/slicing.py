@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from linea import trimming
+from linea import inner, trimming
 from linea.names import bound_by
 from linea.trace import Location, Origin, Slice, Step
 
@@ -97,9 +97,12 @@ def backward(
     # `from __future__` decides how all that follows is compiled.
     always = {i for i, s in enumerate(steps) if s.statement.source.startswith("from __future__")}
     always.update(forced)
+    entered = inner.calls(steps)
     while True:
         kept = _reach_back(steps, wanted, always, bare)
-        missing = (_deletions(steps, kept, wanted) | _ways_of_children(steps, kept)) - always
+        missing = _deletions(steps, kept, wanted) | _ways_of_children(steps, kept)
+        missing |= inner.missing(steps, entered, kept)
+        missing -= always
         if not missing:
             left = _without_idle_closings(steps, sorted(kept))
             return Kept(left, {i: s for i, s in bare.found.items() if i in kept})
@@ -155,7 +158,7 @@ class _Skeletons:
         effects = step.effects
         self.found.pop(i, None)
         known = self.facts.get(step.index)
-        seen = known is not None and step.error is None and not step.assumed
+        seen = known is not None and step.error is None and not step.assumed and not step.within
         if known is None or not seen or not need.isdisjoint(effects.mutates | effects.unbinds):
             return effects.reads
         wanted = frozenset(need & effects.binds)
@@ -287,10 +290,14 @@ def emit(
     if any(steps[i].error == INTERRUPT for i in kept):
         lines.append("import signal as _linea_signal")
         origins.append(None)
-    future = [i for i in kept if steps[i].statement.source.startswith("from __future__")]
-    order = [*future, *(k for k in kept if k not in future)]
+    top = {i: n for n, i in enumerate(i for i, s in enumerate(steps) if not s.within)}
+    own = [i for i in kept if i in top]
+    future = [i for i in own if steps[i].statement.source.startswith("from __future__")]
+    order = [*future, *(k for k in own if k not in future)]
     skeletons = kept.skeletons if isinstance(kept, Kept) else {}
-    bodies = _bodies(steps, order, needed, result, last, facts, user_classes, skeletons, saved)
+    bodies = _bodies(
+        steps, order, needed, result, last, facts, user_classes, skeletons, saved, set(kept)
+    )
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
         if body is None:
@@ -333,7 +340,7 @@ def emit(
         code=code,
         result=result,
         lines=tuple(origins),
-        steps=tuple(steps[i].index for i in sorted(left)),
+        steps=tuple(top[i] for i in sorted(left)),
         conservative=tuple(dict.fromkeys(conservative)),
         unreproducible=tuple(dict.fromkeys(unreproducible)),
     )
@@ -349,9 +356,13 @@ def _bodies(
     user_classes: bool,
     skeletons: Mapping[int, trimming.Skeleton],
     saved: trimming.Saved | None,
+    kept: set[int],
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
+    entered = inner.calls(steps)
+    calling = {call.position for call in entered}
+    left_in = inner.left_in(steps, entered, kept)
     pieces = []
     for i in order:
         step = steps[i]
@@ -376,13 +387,14 @@ def _bodies(
                 source,
                 known.kinds,
                 known.shares,
-                bare,
-                _bound_only(step),
+                bare and i not in calling,
+                _bound_only(step) if i not in calling else None,
                 frozenset(b[7:] for b in step.effects.binds if b.startswith("module:")),
                 frozenset(r for r in step.effects.reads if r.isidentifier())
                 - (skeletons[i].gone if i in skeletons else frozenset()),
                 step.error is not None,
                 fixed,
+                left_in.get(i),
             )
         )
     results = set(re.findall(r"[^\W\d]\w*", f"{result or ''} {last or ''}"))

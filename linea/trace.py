@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Location = NewType("Location", str)
 """Something that a step reads or writes.
@@ -52,9 +52,25 @@ class Effects:
     unbinds: frozenset[Location] = frozenset()
 
 
+class Within(NamedTuple):
+    """A statement that ran while a function was stepped through."""
+
+    call: int
+    """Position of the step in which the function was called."""
+    function: str
+    number: int | None
+    """Which statement of the function's body it is (0-based); None once they have run."""
+    whole: bool
+    """What follows in the calling statement rests on the function's having run to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One executed top-level statement."""
+    """One executed statement: of the top level, or of a function that was stepped through.
+
+    A step that calls such a function stands for what it does before the first statement of the
+    function's body; what it does after the last is a step of its own, with `number` None.
+    """
 
     index: int
     statement: Statement
@@ -63,6 +79,8 @@ class Step:
     error: str | None = None
     assumed: tuple[str, ...] = ()
     """Why effects were assumed rather than observed; empty when all was observed."""
+    within: tuple[Within, ...] = ()
+    """The functions that it ran in, the outermost first; empty at the top level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,7 @@ class Slice:
     code itself passes to `linea.save`."""
     lines: tuple[Origin | None, ...] = ()
     steps: tuple[int, ...] = ()
+    """Which of the statements of the top level it holds (0-based, in the order they ran)."""
     conservative: tuple[str, ...] = ()
     """Reasons why the slice may hold more than it needs; empty when all was observed."""
     unreproducible: tuple[str, ...] = ()

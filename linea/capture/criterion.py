@@ -121,7 +121,8 @@ def calls_under_way(session: Session, frame: types.FrameType) -> tuple[Call, ...
         if line is None or end_line is None or column is None or end_column is None:
             break
         inside = one is not frames[-1]
-        first = code.co_firstlineno if inside else session.open.statement.place.line
+        running = session.stepping.outermost or session.open.statement
+        first = code.co_firstlineno if inside else running.place.line
         name = code.co_name if inside else None
         found.append(Call(name, line - first, end_line - first, column, end_column))
     return tuple(found)

@@ -508,7 +508,7 @@ class Evidence:
 
     def _effects(self) -> Effects:
         cell = self.running.statement.place.cell
-        if cell is not None:
+        if cell is not None and not self.running.within:
             self.binds.add(f"_i{cell}")
         files = {r for r in self.reads if r.startswith("file:")}
         reads = self.reads - (self.binds - self.running.reads - files)

@@ -50,6 +50,12 @@ class Instruments:
         self.planted: dict[str, set[str]] = {}
         """By package, names of the user's code that it was given and may run at any time."""
 
+    def use(self, namespace: dict[str, Any], cells: frozenset[str] = frozenset()) -> None:
+        """Names are those of `namespace` from here on; functions may share those in `cells`."""
+        self.graph.use(namespace, cells)
+        self.scope.namespace = namespace
+        self.bindings.namespace = namespace
+
     def finalizers(self) -> dict[int, set[str]]:
         """New ones made by `weakref.finalize`: by address of the object, the names they lead to."""
         registry: dict[Any, Any] = weakref.finalize._registry  # type: ignore[attr-defined]

@@ -221,7 +221,7 @@ class _Calls:
         found: set[str] = set()
         for name in self.uses.loads & self.uses.calls:
             value = self.scope.namespace.get(name)
-            if is_a(value, types.FunctionType) and value.__globals__ is self.scope.namespace:
+            if is_a(value, types.FunctionType) and value.__globals__ is self.scope.globals:
                 reach = self.scope.graph.reach.get(name, NOTHING)
                 if any(SETTER.match(word) for word in reach.mentions):
                     modules = map(self.scope.namespace.get, reach.names)

@@ -60,6 +60,8 @@ class Kinds:
 
     def __init__(self, namespace: dict[str, Any], is_user_module: Callable[[str], bool]) -> None:
         self.namespace = namespace
+        self.cells: frozenset[str] = frozenset()
+        """Variables of functions being stepped through that functions inside of them share."""
         self.is_user_module = is_user_module
         self.known: dict[type, Kind] = {}
         self.user_classes = False
@@ -169,6 +171,8 @@ class Kinds:
         names = self.code_names(code)
         walk.names |= names.names
         walk.mentions |= names.attributes
+        if self.cells:
+            walk.names |= self.cells.intersection(code.co_freevars)
         for module in names.imports:
             walk.modules.add(module)
             walk.packages.add(module.partition(".")[0])

@@ -107,6 +107,11 @@ class Graph:
         self._kinds = Kinds(namespace, is_user_module)
         self._mixed = 0
 
+    def use(self, namespace: dict[str, Any], cells: frozenset[str]) -> None:
+        """See `Instruments.use`."""
+        self.namespace = namespace
+        self._kinds.cells = cells
+
     @property
     def user_classes(self) -> bool:
         """Whether the user's own classes were seen."""

@@ -13,9 +13,9 @@ from linea.capture.rules import NOISE
 from linea.capture.session import Session
 from linea.errors import SliceError
 from linea.slicing import BlockFacts, Typed
-from linea.trace import Effects, Location, Place, Slice, Statement, Step
+from linea.trace import Effects, Location, Place, Slice, Statement, Step, Within
 
-FORMAT = 1
+FORMAT = 2
 
 MOST_NAMES = 3000
 """Of sessions with more names, what each rests on isn't written down."""
@@ -70,6 +70,7 @@ def dump(session: Session, *, text: str, ended: str) -> str:
             s.seconds,
             s.error,
             list(s.assumed),
+            [list(w) for w in s.within],
         ]
         for s in session.steps
     ]
@@ -124,9 +125,11 @@ def _record(data: Mapping[str, Any]) -> Record:
                 seconds,
                 error,
                 tuple(assumed),
+                tuple(Within(*w) for w in within),
             )
             for index, (
-                source, file, line, end, cell, reads, binds, mutates, unbinds, seconds, error, assumed
+                source, file, line, end, cell, reads, binds, mutates, unbinds, seconds, error, assumed,
+                within,
             ) in enumerate(data["steps"])
         ],
         inputs={int(n): Typed(*cell) for n, cell in data["inputs"].items()},

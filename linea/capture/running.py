@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linea.capture.source import Uses
-from linea.trace import Statement
+from linea.trace import Statement, Within
 
 
 @dataclass(slots=True)
@@ -37,6 +37,8 @@ class Running:
     """It writes to the memory of no array there is."""
     blind: bool = False
     """Its beginning wasn't seen: it is taken to have done anything."""
+    within: tuple[Within, ...] = ()
+    """The functions under way that are being stepped through, the outermost first."""
     started: float = 0.0
     overhead: float = 0.0
 

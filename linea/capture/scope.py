@@ -33,6 +33,8 @@ class Scope:
 
     def __init__(self, namespace: dict[str, Any], graph: Graph) -> None:
         self.namespace = namespace
+        self.globals = namespace
+        """The user's own globals; the names may be more, see `Instruments.use`."""
         self.graph = graph
 
     def closure(self, names: Iterable[str]) -> set[str]:

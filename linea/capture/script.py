@@ -82,6 +82,7 @@ def run_statements(
             if number < start:
                 guarded(session, session.assume, node, statement)
                 continue
+            session.traced = bool(again)
             guarded(session, session.before, node, statement)
             guarded(session, tracing.prepare, statement.source, _IN_STATEMENTS)
             run = partial(_eval, compiled, namespace)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from linea import slicing
 from linea.capture.builtin_types import global_generators
@@ -32,6 +32,7 @@ from linea.capture.objects import NOTHING
 from linea.capture.rules import NOISE
 from linea.capture.running import Running
 from linea.capture.source import NO_USES, Uses, uses
+from linea.capture.stepping import Stepping
 from linea.capture.walk import address, is_a
 from linea.slicing import LAST_SHOWN, BlockFacts, Typed
 from linea.trace import Effects, Location, Place, Statement, Step
@@ -65,6 +66,16 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+class Beside(NamedTuple):
+    """What is kept beside a step."""
+
+    artifacts: list[Any]
+    inputs: tuple[FileRead, ...]
+    written: tuple[str, ...]
+    packages: frozenset[str]
+    network: bool
 
 
 class Session:
@@ -111,6 +122,11 @@ class Session:
         self.tools = Instruments(namespace, root, {str(root / source)} if source else ())
         self.files = self.tools.filing.files
         self.budget = self.tools.budget
+        self.stepping = Stepping(self)
+        self.traced = False
+        """Somebody watches how the program runs: a debugger, a profiler."""
+        self._before_giving_up: list[tuple[Step, Beside]] = []
+        """What was seen of the running statement while it was stepped through."""
         self._take_namespace()
 
     @property
@@ -145,10 +161,13 @@ class Session:
                 self.open = begin(self.tools, node, statement)
                 self._note_kind(node, self.open.uses)
                 prepare(self.tools, self.open, len(self.steps))
+                self.open.within = self.stepping.within()
+                self.stepping.arm(self.open)
                 self.files.start()
             except Exception as error:
                 self.fault("before a statement", error)
-                self.open = Running(node, statement, NO_USES, blind=True)
+                within = self.stepping.within()
+                self.open = Running(node, statement, NO_USES, blind=True, within=within)
         self.open.overhead = time.thread_time() - began
         self.open.started = time.perf_counter()
 
@@ -168,13 +187,17 @@ class Session:
         *,
         gave_value: bool = False,
         statement: Statement | None = None,
+        inside: bool = False,
     ) -> None:
         """The statement has run, or raised `error`; an expression may have given a value.
 
-        `statement` is recorded when `before` failed to: nothing that ran may be missing.
+        `statement` is recorded when `before` failed to: nothing that ran may be missing. `inside`:
+        it is a function that goes on, not the program.
         """
         ended = time.perf_counter()
         began = time.thread_time()
+        if not inside:
+            self.stepping.leave(error)
         running, self.open = self.open, None
         if running is None:
             if statement is None:
@@ -195,6 +218,36 @@ class Session:
             self.tools.figures.leave()
         self._append(running, observation, seconds, error)
         self.budget.own_seconds += time.thread_time() - began + running.overhead
+
+    def go_on(self, running: Running) -> None:
+        """What is left of a statement is about to run."""
+        self.open = running
+        self.files.start()
+        self.open.started = time.perf_counter()
+
+    def note_call(self, position: int, function: str) -> None:
+        """The step at `position` has called a function that is being stepped through."""
+        step = self.steps[position]
+        reads = step.effects.reads | {Location(function)}
+        self.steps[position] = replace(step, effects=replace(step.effects, reads=reads))
+
+    def take_back(self, first: int) -> None:
+        """The steps from `first` on were one statement, which is still running."""
+        for step in self.steps[first:]:
+            beside = Beside(
+                self.artifacts.pop(step.index, []),
+                self.file_reads.pop(step.index, ()),
+                self.file_writes.pop(step.index, ()),
+                self.packages.pop(step.index, frozenset()),
+                step.index in self.network,
+            )
+            self.network.discard(step.index)
+            if step.index != first:
+                self.blocks.pop(step.index, None)
+            self._before_giving_up.append((step, beside))
+        if len(self.steps) > first:
+            self.blocks.pop(len(self.steps), None)  # of the one that was running
+        del self.steps[first:]
 
     def _observe(
         self, running: Running, events: list[Any], error: BaseException | None
@@ -222,7 +275,9 @@ class Session:
     def _everything(self, running: Running) -> Effects:
         """All that a statement can have done."""
         # Rests on nothing that may just have failed.
-        names = frozenset(Location(n) for n in self.namespace if n not in NOISE)
+        names = frozenset(
+            Location(n) for n in [*self.namespace, *self.stepping.view] if n not in NOISE
+        )
         names |= {Location(BEFORE)}
         return Effects(reads=names | {Location(n) for n in running.uses.loads}, mutates=names)
 
@@ -231,13 +286,24 @@ class Session:
     ) -> None:
         """Put the step into the record, with what goes beside it."""
         index = len(self.steps)
+        if self._before_giving_up and not running.within:
+            before, self._before_giving_up = self._before_giving_up, []
+            seen = _with_earlier(seen, [step for step, _ in before], [b for _, b in before])
+            running.artifacts += [a for _, b in before for a in b.artifacts]
+            seconds += sum(step.seconds for step, _ in before)
         effects = self._outputs(seen.effects, running.statement.place.cell)
         name = type(error).__name__ if error is not None else None
         if running.statement.place.cell is not None and slicing.SPAWNS.search(
             running.statement.source
         ):
             self.tools.spawned |= effects.reads | effects.binds
-        self.steps.append(Step(index, running.statement, effects, seconds, name, seen.assumed))
+        self.steps.append(
+            Step(index, running.statement, effects, seconds, name, seen.assumed, running.within)
+        )
+        if name is not None and running.within:
+            # What a program ends with, it does in the statement of the top level.
+            calling = running.within[0].call
+            self.steps[calling] = replace(self.steps[calling], error=name)
         if running.artifacts:
             self.artifacts[index] = running.artifacts
         if seen.inputs:
@@ -266,7 +332,8 @@ class Session:
         """The running statement does nothing but hand the value of `argument` to linea."""
         if self.open is None:
             return
-        alone = of_expression(self.tools, argument, self.open)
+        with self.stepping.looking():
+            alone = of_expression(self.tools, argument, self.open)
         if alone.uses.inert:
             self.open.saves = True
         elif isinstance(self.open.node, ast.Expr):
@@ -357,6 +424,10 @@ class Session:
 
     def criterion(self, names: Iterable[str]) -> set[Location]:
         """Everything that the values of `names`, as they are now, rest on."""
+        with self.stepping.looking():
+            return self._criterion(names)
+
+    def _criterion(self, names: Iterable[str]) -> set[Location]:
         scope, reach = self.tools.scope, self.tools.graph.reach
         found = {BEFORE, *scope.closure(names)}
         packages = scope.packages(found) | self.tools.everywhere
@@ -380,12 +451,14 @@ class Session:
         Or has been, by the running statement.
         """
         nothing = Statement(ast.unparse(expression), Place(self.source, 1, 1))
-        running = self.open or begin(self.tools, ast.Expr(expression), nothing)
-        return self._wanted(of_expression(self.tools, expression, running))
+        with self.stepping.looking():
+            running = self.open or begin(self.tools, ast.Expr(expression), nothing)
+            return self._wanted(of_expression(self.tools, expression, running))
 
     def wanted_so_far(self) -> set[Location]:
         """Everything that what the running statement has done so far rests on."""
-        return self._wanted(self.open) if self.open is not None else set()
+        with self.stepping.looking():
+            return self._wanted(self.open) if self.open is not None else set()
 
     def _wanted(self, running: Running) -> set[Location]:
         touched = self.files.so_far() if self.open is not None else Touched()
@@ -396,7 +469,8 @@ class Session:
         """Files that the running statement has read and that none has written."""
         if self.open is None:
             return []
-        return self.tools.filing.inputs(self.open, self.files.so_far())
+        with self.stepping.looking():
+            return self.tools.filing.inputs(self.open, self.files.so_far())
 
     # -------------------------------------------------------------------------------- faults
 
@@ -411,3 +485,22 @@ class Session:
         """Have every later slice say `text`."""
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _with_earlier(seen: Observation, steps: list[Step], beside: list[Beside]) -> Observation:
+    """What was seen of a statement, with that of parts of it that were steps of their own."""
+    effects = seen.effects
+    changed = frozenset(n for s in steps for n in (s.effects.binds | s.effects.mutates))
+    reads = frozenset(n for s in steps for n in s.effects.reads)
+    return Observation(
+        replace(
+            effects,
+            reads=effects.reads | reads,
+            mutates=effects.mutates | (changed - effects.binds),
+        ),
+        tuple(dict.fromkeys([*seen.assumed, *(a for s in steps for a in s.assumed)])),
+        seen.packages.union(*(b.packages for b in beside)),
+        (*(i for b in beside for i in b.inputs), *seen.inputs),
+        (*(w for b in beside for w in b.written), *seen.written),
+        seen.network or any(b.network for b in beside),
+    )

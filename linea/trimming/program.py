@@ -13,7 +13,7 @@ from linea.trimming.block import Block
 from linea.trimming.known import HANDLED, STOP, WARNED
 from linea.trimming.lines import Line, cut, narrowed, whole
 from linea.trimming.risk import catches, gentle_managers, risky_functions
-from linea.trimming.saved import Saved, over
+from linea.trimming.saved import Removed, Saved, over, without
 from linea.trimming.scope import Effect
 from linea.trimming.words import is_lazy, mentions_in, names_in, own_nodes, parameters_of
 
@@ -39,6 +39,8 @@ class Piece:
     """It raised: where in the functions that it called isn't known, so they stay whole."""
     fixed: bool = False
     """Not to be touched: it raised, or its text isn't what ran."""
+    left_in: frozenset[int] | None = None
+    """Of a function whose body was seen running: the statements of it that stay; None: all."""
 
 
 def trim(
@@ -58,7 +60,8 @@ def trim(
     program = Program(pieces, frozenset(results), user_classes, saved)
     if not program.ok:
         return everything
-    if saved is None or not saved.calls:
+    cuts = any(p.left_in is not None for p in pieces)
+    if not cuts and (saved is None or not saved.calls):
         return program.run()
     reached = program.until_saved()
     left = Program(reached.pieces, frozenset(results), user_classes, saved)
@@ -386,15 +389,19 @@ class Program:
         return True
 
     def until_saved(self) -> _Reached:
-        """The program without what comes after the save."""
-        removed = (
-            over(self.saved, self.trees, [p.source for p in self.pieces]) if self.saved else []
-        )
+        """The program without what comes after the save, or was seen to do nothing for it."""
+        removed: list[Removed] = [[] for _ in self.pieces]
+        if self.saved is not None and self.saved.calls:
+            removed = over(self.saved, self.trees, [p.source for p in self.pieces])
+        for i, piece in enumerate(self.pieces):
+            tree = self.trees[i]
+            if piece.left_in is not None and isinstance(tree, ast.FunctionDef):
+                removed[i] = without(tree, piece.left_in, removed[i])
         lines: list[list[Line]] = []
         pieces: list[Piece] = []
         for i, piece in enumerate(self.pieces):
             kept = whole(piece.source)
-            if removed and removed[i] and not piece.fixed:
+            if removed[i] and not piece.fixed:
                 tree = self.trees[i]
                 kept = cut(kept, removed[i], tree) if tree is not None else kept
             lines.append(kept)

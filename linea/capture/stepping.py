@@ -1,0 +1,474 @@
+"""A function that a statement calls once, such as `main()` → its statements as steps of their own.
+
+While the call is under way the function has code that is the user's own with a call of ours before
+each statement of its body: same lines, same columns. There the session looks at the names, those
+of the function among them, as it does between two statements of the top level. Whatever is unclear
+ends this, and the calling statement is one step again.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import copy
+import re
+import sys
+import textwrap
+import threading
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from linea.capture import tracing
+from linea.capture.evidence import begin
+from linea.capture.running import Running
+from linea.capture.source import Uses, span
+from linea.trace import Place, Statement, Within
+
+if TYPE_CHECKING:
+    from linea.capture.session import Session
+
+DEEPEST = 4
+"""How many functions are stepped through at a time."""
+
+_MARK = "linea: a statement of a function comes"
+
+_SEES_FRAMES = frozenset({
+    "locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe", "stack", "breakpoint", "set_trace", "super",
+})  # fmt: skip
+"""What a function may see its own variables with, other than by their names."""
+
+_DEBUGS = re.compile(
+    r"\b(breakpoint|set_trace|settrace|setprofile|monitoring|f_locals|pdb|ipdb|bdb|cProfile|profile"
+    r"|tracemalloc|line_profiler|pyinstrument|coverage|sys\.modules\[__name__\])\b"
+)
+"""Programs with these words look at how code runs, and are left alone."""
+
+_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+
+_LAZY = 0x20 | 0x80 | 0x200
+"""Flags of generators and coroutines."""
+
+
+@dataclass(slots=True)
+class Entered:
+    """A function that is being stepped through, or about to be."""
+
+    function: types.FunctionType
+    plain: types.CodeType
+    probed: types.CodeType
+    nodes: list[ast.stmt]
+    statements: list[Statement]
+    first: int
+    """The statement of the body that the first call of ours stands before; a text stands above."""
+    whole: bool
+    node: ast.stmt
+    """The calling statement."""
+    statement: Statement
+    uses: Uses
+    caller: Running
+    call: int = -1
+    """Position of the calling step; -1 before the function has been entered."""
+    number: int | None = 0
+    """Which of its statements is running; None once all have."""
+    copied: dict[str, Any] | None = None
+    """The copy of its variables that its frame keeps, emptied."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Its variables."""
+        return frozenset(self.plain.co_varnames) | frozenset(self.plain.co_cellvars)
+
+
+class Probe:
+    """What stands in the constants of a function that is being stepped through."""
+
+    __slots__ = ("_reached",)
+
+    def __init__(self) -> None:
+        self._reached: Callable[[int, types.FrameType], None] | None = None
+
+    def step(self, number: int) -> None:
+        """Statement `number` of the body comes."""
+        if self._reached is not None:
+            self._reached(number, sys._getframe(1))
+
+
+class Stepping:
+    """The functions that a session is stepping through."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.stack: list[Entered] = []
+        self.armed: Entered | None = None
+        self.view: dict[str, Any] = {}
+        """Globals and local variables together, while linea looks at them."""
+        self._thread = threading.get_ident()
+
+    # -------------------------------------------------------------------------------- before
+
+    def within(self) -> tuple[Within, ...]:
+        """Where a statement runs that begins now."""
+        return tuple(Within(e.call, e.function.__name__, e.number, e.whole) for e in self.stack)
+
+    def arm(self, running: Running) -> None:
+        """Have a function that `running` calls be stepped through, if that can be done."""
+        if len(self.stack) >= DEEPEST or self.session.traced or _is_traced():
+            return
+        found = called_once(running.node)
+        if found is None:
+            return
+        name, whole = found
+        function = self.session.tools.scope.namespace.get(name)
+        if type(function) is not types.FunctionType or not self._can_be_entered(function, name):
+            return
+        entered = self._entered(function, name, whole, running)
+        if entered is None:
+            return
+        function.__code__ = entered.probed
+        self.armed = entered
+
+    def _can_be_entered(self, function: types.FunctionType, name: str) -> bool:
+        code = function.__code__
+        return (
+            function.__globals__ is self.session.namespace
+            and function.__name__ == name
+            and not function.__closure__
+            and not function.__dict__
+            and not code.co_flags & _LAZY
+            and _SEES_FRAMES.isdisjoint(code.co_names)
+            and all(e.function is not function for e in self.stack)
+            and not any(_DEBUGS.search(s.statement.source) for s in self.session.steps)
+            and not _DEBUGS.search(self.session.text)
+        )
+
+    def _entered(
+        self, function: types.FunctionType, name: str, whole: bool, running: Running
+    ) -> Entered | None:
+        defined = self._definition(name)
+        if defined is None:
+            return None
+        tree, node = _parsed(defined.source, name)
+        code = function.__code__
+        if tree is None or node is None or node.decorator_list:
+            return None
+        statements = [_statement(n, defined.source, defined.place) for n in node.body]
+        ast.increment_lineno(tree, code.co_firstlineno - node.lineno)
+        flags = code.co_flags & _FUTURES
+        if _compiled(node, code.co_filename, flags) != code:
+            return None  # it isn't what the text says
+        body = node.body
+        text = ast.get_docstring(node, clean=False) is not None
+        first = 1 if text else 0
+        if len(body) - first < 2:
+            return None
+        probe = Probe()
+        probed = _probed(node, first, code.co_filename, flags, probe)
+        if probed is None:
+            return None
+        own = running.uses
+        uses = replace(own, loads=own.loads - {name}, calls=own.calls - {name})
+        entered = Entered(
+            function, code, probed, body, statements, first, whole, running.node,
+            running.statement, uses, running,
+        )  # fmt: skip
+        probe._reached = lambda number, frame: self._reached(entered, number, frame)
+        return entered
+
+    def _definition(self, name: str) -> Statement | None:
+        for step in reversed(self.session.steps):
+            if name in step.effects.binds:
+                plain = not step.within and step.error is None
+                return step.statement if plain else None
+        return None
+
+    # -------------------------------------------------------------------------------- inside
+
+    def _reached(self, entered: Entered, number: int, frame: types.FrameType) -> None:
+        """Statement `number` of a function comes, or its end."""
+        session = self.session
+        try:
+            if entered is self.armed and number == entered.first:
+                self._enter(entered, frame)
+            if entered in self.stack:
+                while self.stack[-1] is not entered:
+                    self._leave_top()
+                self._advance(entered, number)
+        except Exception as error:
+            session.fault("stepping through a function", error)
+            self.give_up()
+
+    def _enter(self, entered: Entered, frame: types.FrameType) -> None:
+        self.disarm()
+        session = self.session
+        alone = threading.get_ident() == self._thread and not _is_traced()
+        if frame.f_code is not entered.probed or session.open is not entered.caller or not alone:
+            return
+        entered.call = len(session.steps)
+        entered.number = entered.first
+        self.stack.append(entered)
+        if not self._look():
+            self.give_up()
+            return
+        caller = entered.caller
+        reads = session.tools.scope.read(entered.node, entered.uses)
+        if caller.indirect:
+            reads |= caller.reads - {entered.function.__name__}
+        # What the function itself reads, its statements will be seen to read.
+        session.open = replace(caller, uses=entered.uses, reads=reads)
+
+    def _advance(self, entered: Entered, number: int) -> None:
+        session = self.session
+        if not self._look():
+            self.give_up()
+            return
+        try:
+            session.after(None, inside=True)
+            if number == entered.first:
+                session.note_call(entered.call, entered.function.__name__)
+            if number < len(entered.nodes):
+                entered.number = number
+                session.before(entered.nodes[number], entered.statements[number])
+            else:
+                entered.number = None
+                session.go_on(self._rest_of(entered))
+        finally:
+            self.view.clear()
+
+    def _rest_of(self, entered: Entered) -> Running:
+        """What the calling statement does once the function has run."""
+        tools = self.session.tools
+        rest = begin(tools, entered.node, entered.statement)
+        reads = tools.scope.read(entered.node, entered.uses)
+        if rest.indirect:
+            reads |= rest.reads - {entered.function.__name__}
+        return replace(rest, uses=entered.uses, reads=reads, within=self.within())
+
+    def _look(self) -> bool:
+        """Have the session look at all names; False where they can't be told apart."""
+        own = self.session.namespace
+        self.view.clear()
+        self.view.update(own)
+        left = {e.probed: e for e in self.stack if e.number is not None}
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None and left:
+            entered = left.pop(frame.f_code, None)
+            if entered is not None and not self._take(frame, entered):
+                return False
+            frame = frame.f_back
+        if left:
+            return False
+        cells = frozenset(c for e in self.stack for c in e.plain.co_cellvars)
+        self.session.tools.use(self.view, cells)
+        return True
+
+    def _take(self, frame: types.FrameType, entered: Entered) -> bool:
+        """Add the local variables of `frame` to those seen."""
+        # The frame, `copied`, the argument: more, and somebody else sees this copy as well.
+        if entered.copied is not None and sys.getrefcount(entered.copied) > 3:
+            return False
+        found = frame.f_locals
+        mine = dict(found)
+        if type(found) is dict:
+            # Before Python 3.13 this is a copy that the frame keeps: nothing may live longer for it.
+            entered.copied = found
+            found.clear()
+        view, own = self.view, self.session.namespace
+        if any(name in view and view[name] is not value for name, value in mine.items()):
+            return False
+        view.update(mine)
+        return not any(name in own and name not in mine for name in entered.names)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """The session is asked about names: those of the functions under way are among them."""
+        if not self.stack or self.view:
+            yield
+            return
+        if not self._look():
+            self.give_up()
+        try:
+            yield
+        finally:
+            self.view.clear()
+
+    def is_at(self, frame: types.FrameType) -> bool:
+        """Whether `frame` runs the statement that is the session's open one."""
+        return bool(self.stack) and frame.f_code is self.stack[-1].probed
+
+    @property
+    def outermost(self) -> Statement | None:
+        """The statement of the top level that is under way, when it is being stepped through."""
+        return self.stack[0].statement if self.stack else None
+
+    # --------------------------------------------------------------------------------- after
+
+    def leave(self, error: BaseException | None) -> None:
+        """The calling statement of the top level has ended."""
+        self.disarm()
+        if not self.stack:
+            return
+        running = self.session.open
+        bottom = self.stack[0]
+        returned = bottom.number is None or (
+            running is not None and len(self.stack) == 1 and isinstance(running.node, ast.Return)
+        )
+        if error is not None and not (isinstance(error, SystemExit) and returned):
+            self.give_up()
+            return
+        try:
+            while self.stack:
+                self._leave_top()
+            self.session.tools.use(self.session.namespace)
+        except Exception as fault:
+            self.session.fault("leaving a function", fault)
+            self.give_up()
+
+    def _leave_top(self) -> None:
+        """The innermost function has been left; what returned is one with what follows."""
+        top = self.stack.pop()
+        running = self.session.open
+        if top.number is not None and running is not None:
+            self.session.open = replace(running, uses=_together(running.uses, top.uses))
+
+    def disarm(self) -> None:
+        """Give a function its own code back."""
+        if self.armed is not None:
+            self.armed.function.__code__ = self.armed.plain
+            self.armed = None
+
+    def give_up(self) -> None:
+        """Take the outermost calling statement as one step again."""
+        self.disarm()
+        self.view.clear()
+        self.session.tools.use(self.session.namespace)
+        if not self.stack:
+            return
+        outermost = self.stack[0]
+        self.stack.clear()
+        self.session.take_back(outermost.call)
+        self.session.open = outermost.caller
+
+
+def called_once(node: ast.stmt) -> tuple[str, bool] | None:
+    """The function that a statement calls for what it does, if it has one.
+
+    And whether more of the statement comes after it than binding, or exiting with, what it gives.
+    """
+    if isinstance(node, ast.If) and not node.orelse and _asks_main(node.test):
+        for n, inner in enumerate(node.body):
+            found = called_once(inner)
+            if found is not None:
+                return found[0], found[1] or n + 1 < len(node.body)
+        return None
+    match node:
+        case ast.Expr(value=value) | ast.Raise(exc=ast.expr() as value):
+            pass
+        case ast.Assign(targets=[ast.Name()], value=value):
+            pass
+        case _:
+            return None
+    match value:
+        case ast.Call(
+            func=ast.Name(id="exit" | "quit" | "SystemExit") | ast.Attribute(attr="exit"),
+            args=[ast.Call(func=ast.Name(id=name))],
+        ):
+            return name, False
+        case ast.Call(func=ast.Name(id=name)):
+            return name, False
+    return None
+
+
+def _asks_main(test: ast.expr) -> bool:
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()]):
+            return True
+    return False
+
+
+def _is_traced() -> bool:
+    """Whether somebody watches how code runs."""
+    if tracing.trace_function() is not None or tracing.profiler() is not None:
+        return True
+    monitoring: Any = getattr(sys, "monitoring", None)
+    return monitoring is not None and any(monitoring.get_tool(n) for n in range(6))
+
+
+def _parsed(source: str, name: str) -> tuple[ast.Module | None, ast.FunctionDef | None]:
+    """The definition of a function, and the function in it."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None, None
+    node = tree.body[0] if len(tree.body) == 1 else None
+    return tree, node if isinstance(node, ast.FunctionDef) and node.name == name else None
+
+
+def _compiled(node: ast.FunctionDef, filename: str, flags: int) -> types.CodeType | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the interpreter has warned
+        module = compile(ast.Module([node], []), filename, "exec", flags, dont_inherit=True)
+    codes = [
+        c for c in module.co_consts if isinstance(c, types.CodeType) and c.co_name == node.name
+    ]
+    return codes[0] if len(codes) == 1 else None
+
+
+def _probed(
+    node: ast.FunctionDef, first: int, filename: str, flags: int, probe: Probe
+) -> types.CodeType | None:
+    """The code of a function that calls `probe` before each statement from `first` on."""
+    body: list[ast.stmt] = node.body[:first]
+    for number, statement in enumerate(node.body[first:], first):
+        body += [_probing(number, statement), statement]
+    last = node.body[-1]
+    if not isinstance(last, (ast.Return, ast.Raise)):
+        body.append(_probing(len(node.body), last))
+    telling = copy.copy(node)
+    telling.body = body
+    code = _compiled(telling, filename, flags)
+    if code is None:
+        return None
+    constants = tuple(probe if c is _MARK or c == _MARK else c for c in code.co_consts)
+    return code.replace(co_consts=constants)
+
+
+def _probing(number: int, statement: ast.stmt) -> ast.stmt:
+    """A call of ours, at the place of a statement."""
+    call = ast.Expr(
+        ast.Call(ast.Attribute(ast.Constant(_MARK), "step", ast.Load()), [ast.Constant(number)], [])
+    )
+    for part in ast.walk(call):
+        if isinstance(part, (ast.expr, ast.stmt)):
+            part.lineno = part.end_lineno = statement.lineno
+            part.col_offset = part.end_col_offset = statement.col_offset
+    return call
+
+
+def _statement(node: ast.stmt, source: str, place: Place) -> Statement:
+    """A statement of the body of a function whose text is `source`."""
+    text, first, last = span(node, source)
+    indent = " " * node.col_offset
+    text = textwrap.dedent(indent + text)
+    start = place.line - 1
+    return Statement(text, Place(place.file, start + first, start + last, place.cell))
+
+
+def _together(one: Uses, other: Uses) -> Uses:
+    """What two statements use that run as one."""
+    sets = {
+        f.name: getattr(one, f.name) | getattr(other, f.name)
+        for f in fields(Uses)
+        if isinstance(getattr(one, f.name), frozenset)
+    }
+    return replace(
+        one,
+        strings=(*one.strings, *other.strings),
+        inert=one.inert and other.inert,
+        code_in_text=one.code_in_text or other.code_in_text,
+        raises=one.raises or other.raises,
+        **sets,
+    )

@@ -1,0 +1,97 @@
+"""Steps inside of functions that were stepped through → what a slice must keep of the functions.
+
+A function is cut like the top level: of the statements of its body those stay that the slice rests
+on. That holds for the one call that was seen; where something else in the slice may call the
+function too, all of it stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from linea.trace import Location, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call whose function was stepped through."""
+
+    position: int
+    """Of the step that called it."""
+    function: str
+    members: tuple[int, ...]
+    """Positions of the steps inside, those of functions called from there included."""
+    numbers: Mapping[int, int | None]
+    """By member, the statement of the function's body that it belongs to; None for what comes after."""
+    whole: bool
+    """See `trace.Within`."""
+
+
+def calls(steps: Sequence[Step]) -> list[Call]:
+    """All calls whose functions were stepped through."""
+    found: dict[int, dict[int, int | None]] = {}
+    about: dict[int, tuple[str, bool]] = {}
+    for i, step in enumerate(steps):
+        for each in step.within:
+            found.setdefault(each.call, {})[i] = each.number
+            about[each.call] = (each.function, each.whole)
+    return [
+        Call(position, about[position][0], tuple(numbers), numbers, about[position][1])
+        for position, numbers in found.items()
+    ]
+
+
+def missing(steps: Sequence[Step], found: Sequence[Call], kept: Collection[int]) -> set[int]:
+    """What must be kept of the calls because something of them is."""
+    wanted: set[int] = set()
+    for call in _in_use(found, kept):
+        wanted.add(call.position)
+        if not _cut_alone(steps, call, found, kept):
+            wanted.update(call.members)
+        elif call.whole:
+            wanted.add(call.members[-1])
+    return wanted
+
+
+def left_in(
+    steps: Sequence[Step], found: Sequence[Call], kept: Collection[int]
+) -> dict[int, frozenset[int]]:
+    """By position of a definition, which statements of its body stay."""
+    left: dict[int, frozenset[int]] = {}
+    for call in _in_use(found, kept):
+        if not _cut_alone(steps, call, found, kept):
+            continue
+        defined = _definition(steps, call)
+        if defined is not None:
+            numbers = (call.numbers[i] for i in call.members if i in kept)
+            left[defined] = frozenset(n for n in numbers if n is not None)
+    return left
+
+
+def _in_use(found: Sequence[Call], kept: Collection[int]) -> list[Call]:
+    return [c for c in found if c.position in kept or any(i in kept for i in c.members)]
+
+
+def _cut_alone(
+    steps: Sequence[Step], call: Call, found: Sequence[Call], kept: Collection[int]
+) -> bool:
+    """Whether nothing in the slice but this call can call its function, and it ran to its end."""
+    if steps[call.position].error is not None:
+        return False
+    if any(o.function == call.function and o is not call for o in _in_use(found, kept)):
+        return False
+    defined = _definition(steps, call)
+    name = Location(call.function)
+    if defined is None:
+        return False
+    return not any(
+        name in steps[i].effects.reads for i in kept if i not in (defined, call.position)
+    )
+
+
+def _definition(steps: Sequence[Step], call: Call) -> int | None:
+    for i in range(call.position - 1, -1, -1):
+        if call.function in steps[i].effects.binds:
+            return i
+    return None
