@@ -27,6 +27,7 @@ from linea.capture.evidence import begin
 from linea.capture.running import Running
 from linea.capture.source import Uses, span
 from linea.trace import Place, Statement, Within
+from linea.trimming import stands_alone
 
 if TYPE_CHECKING:
     from linea.capture.session import Session
@@ -155,6 +156,8 @@ class Stepping:
         code = function.__code__
         if tree is None or node is None or node.decorator_list:
             return None
+        if not all(stands_alone(n, defined.source) for n in node.body):
+            return None  # it couldn't be cut there
         statements = [_statement(n, defined.source, defined.place) for n in node.body]
         ast.increment_lineno(tree, code.co_firstlineno - node.lineno)
         flags = code.co_flags & _FUTURES

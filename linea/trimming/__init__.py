@@ -9,10 +9,10 @@ whatever the text leaves open is kept.
 
 from __future__ import annotations
 
-from linea.trimming.lines import Line, whole
+from linea.trimming.lines import Line, stands_alone, whole
 from linea.trimming.program import Piece, trim
 from linea.trimming.saved import Call, Saved
 from linea.trimming.skeleton import Skeleton, skeleton
 from linea.trimming.words import mentions_in
 
-__all__ = ["Call", "Line", "Piece", "Saved", "Skeleton", "mentions_in", "skeleton", "trim", "whole"]
+__all__ = ["Call", "Line", "Piece", "Saved", "Skeleton", "mentions_in", "skeleton", "stands_alone", "trim", "whole"]

@@ -34,11 +34,9 @@ def cut(
     for node, _ in removed:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         last = node.end_lineno or node.lineno
-        head = lines[first - 1].text.encode()
-        tail = lines[last - 1].text.encode()[node.end_col_offset or 0 :].decode().strip()
-        if head[: node.col_offset].strip() or (tail and not tail.startswith("#")):
+        if not _alone(node, lines[first - 1].text, lines[last - 1].text):
             out.discard(id(node))
-            continue  # shares its line with something else
+            continue
         gone |= set(range(first - 1, last))
     for _, body in removed:
         if body and all(id(n) in out for n in body):
@@ -61,6 +59,19 @@ def cut(
     except SyntaxError:
         return lines
     return kept
+
+
+def stands_alone(node: ast.stmt, source: str) -> bool:
+    """Whether a statement of `source` shares its lines with no other."""
+    lines = source.split("\n")
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    return _alone(node, lines[first - 1], lines[(node.end_lineno or node.lineno) - 1])
+
+
+def _alone(node: ast.stmt, first: str, last: str) -> bool:
+    tail = last.encode()[node.end_col_offset or 0 :].decode().strip()
+    head = first.encode()[: node.col_offset].strip()
+    return not head and (not tail or tail.startswith("#"))
 
 
 _COMMENT = re.compile(r"^\s*(#.*)?$")

@@ -54,7 +54,7 @@ def trim(
 
     `saved` is what the last piece, which is running, saves.
     """
-    everything: list[list[Line] | None] = [whole(p.source) for p in pieces]
+    everything: list[list[Line] | None] = [narrowed_body(p.source, p.left_in) for p in pieces]
     if any(STOP.search(p.source) for p in pieces):
         return everything
     program = Program(pieces, frozenset(results), user_classes, saved)
@@ -69,6 +69,15 @@ def trim(
         None if kept is None else [_moved(line, before) for line in kept]
         for kept, before in zip(left.run(), reached.lines, strict=True)
     ]
+
+
+def narrowed_body(source: str, left_in: frozenset[int] | None) -> list[Line]:
+    """The lines of a statement; of a function, with no more of its body than the statements `left_in`."""
+    lines = whole(source)
+    if left_in is None:
+        return lines
+    tree = ast.parse(source).body[0]
+    return cut(lines, without(tree, left_in, []), tree) if isinstance(tree, ast.FunctionDef) else lines
 
 
 def _moved(line: Line, before: list[Line]) -> Line:
@@ -400,10 +409,11 @@ class Program:
         lines: list[list[Line]] = []
         pieces: list[Piece] = []
         for i, piece in enumerate(self.pieces):
-            kept = whole(piece.source)
-            if removed[i] and not piece.fixed:
-                tree = self.trees[i]
-                kept = cut(kept, removed[i], tree) if tree is not None else kept
+            kept = narrowed_body(piece.source, piece.left_in)
+            tree = self.trees[i]
+            if removed[i] and tree is not None and not piece.fixed:
+                shorter = cut(whole(piece.source), removed[i], tree)
+                kept = shorter if len(shorter) < len(kept) else kept
             lines.append(kept)
             source = "\n".join(line.text for line in kept)
             pieces.append(replace(piece, source=source, reads=frozenset(self.hidden[i])))

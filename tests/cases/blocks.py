@@ -11,7 +11,7 @@ import io
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -351,7 +351,7 @@ def run(source: str) -> tuple[dict[str, Any], str]:
     return space, ""
 
 
-def check(source: str) -> Verdict:
+def check(source: str, names: Sequence[str] = NAMES) -> Verdict:
     """Slice every variable of a program, run the slices, compare."""
     from linea.capture.criterion import slice_of_name
     from linea.capture.script import run_statements
@@ -367,7 +367,7 @@ def check(source: str) -> Verdict:
                 run_statements(session, source, str(Path(folder) / "x.py"), "x.py", space)
             found.wrong += [f"note: {note}" for note in session.notes]
             found.whole = count(source)
-            for name in NAMES:
+            for name in dict.fromkeys(names):
                 if name not in space:
                     continue
                 code = slice_of_name(session, name).code
