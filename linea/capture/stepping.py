@@ -17,6 +17,7 @@ import textwrap
 import threading
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -71,6 +72,7 @@ class Entered:
     statement: Statement
     uses: Uses
     caller: Running
+    probe: Probe
     call: int = -1
     """Position of the calling step; -1 before the function has been entered."""
     number: int | None = 0
@@ -92,6 +94,10 @@ class Probe:
     def __init__(self) -> None:
         self._reached: Callable[[int, types.FrameType], None] | None = None
 
+    def let_go(self) -> None:
+        """Whatever comes concerns nobody any more; without this it would hold all there is in a cycle."""
+        self._reached = None
+
     def step(self, number: int) -> None:
         """Statement `number` of the body comes."""
         if self._reached is not None:
@@ -102,7 +108,8 @@ class Stepping:
     """The functions that a session is stepping through."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        # A cycle would be collected too late: what the program holds is to die as Python ends.
+        self.session: Session = weakref.proxy(session)
         self.stack: list[Entered] = []
         self.armed: Entered | None = None
         self.view: dict[str, Any] = {}
@@ -176,7 +183,7 @@ class Stepping:
         uses = replace(own, loads=own.loads - {name}, calls=own.calls - {name})
         entered = Entered(
             function, code, probed, body, statements, first, whole, running.node,
-            running.statement, uses, running,
+            running.statement, uses, running, probe,
         )  # fmt: skip
         probe._reached = lambda number, frame: self._reached(entered, number, frame)
         return entered
@@ -205,10 +212,12 @@ class Stepping:
             self.give_up()
 
     def _enter(self, entered: Entered, frame: types.FrameType) -> None:
-        self.disarm()
         session = self.session
+        self.armed = None
+        entered.function.__code__ = entered.plain
         alone = threading.get_ident() == self._thread and not _is_traced()
         if frame.f_code is not entered.probed or session.open is not entered.caller or not alone:
+            entered.probe.let_go()
             return
         entered.call = len(session.steps)
         entered.number = entered.first
@@ -333,6 +342,7 @@ class Stepping:
     def _leave_top(self) -> None:
         """The innermost function has been left; what returned is one with what follows."""
         top = self.stack.pop()
+        top.probe.let_go()
         running = self.session.open
         if top.number is not None and running is not None:
             self.session.open = replace(running, uses=_together(running.uses, top.uses))
@@ -341,6 +351,7 @@ class Stepping:
         """Give a function its own code back."""
         if self.armed is not None:
             self.armed.function.__code__ = self.armed.plain
+            self.armed.probe.let_go()
             self.armed = None
 
     def give_up(self) -> None:
@@ -351,7 +362,8 @@ class Stepping:
         if not self.stack:
             return
         outermost = self.stack[0]
-        self.stack.clear()
+        while self.stack:
+            self.stack.pop().probe.let_go()
         self.session.take_back(outermost.call)
         self.session.open = outermost.caller
 
@@ -411,13 +423,21 @@ def _parsed(source: str, name: str) -> tuple[ast.Module | None, ast.FunctionDef 
 
 
 def _compiled(node: ast.FunctionDef, filename: str, flags: int) -> types.CodeType | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the interpreter has warned
+    # The interpreter has warned. `catch_warnings` would have every warning be shown again.
+    show = warnings._showwarnmsg  # type: ignore[attr-defined]
+    warnings._showwarnmsg = _nothing  # type: ignore[attr-defined]
+    try:
         module = compile(ast.Module([node], []), filename, "exec", flags, dont_inherit=True)
+    finally:
+        warnings._showwarnmsg = show  # type: ignore[attr-defined]
     codes = [
         c for c in module.co_consts if isinstance(c, types.CodeType) and c.co_name == node.name
     ]
     return codes[0] if len(codes) == 1 else None
+
+
+def _nothing(*_: object) -> None:
+    """Shows no warning."""
 
 
 def _probed(

@@ -15,4 +15,15 @@ from linea.trimming.saved import Call, Saved
 from linea.trimming.skeleton import Skeleton, skeleton
 from linea.trimming.words import mentions_in
 
-__all__ = ["Call", "Line", "Piece", "Saved", "Skeleton", "mentions_in", "skeleton", "stands_alone", "trim", "whole"]
+__all__ = [
+    "Call",
+    "Line",
+    "Piece",
+    "Saved",
+    "Skeleton",
+    "mentions_in",
+    "skeleton",
+    "stands_alone",
+    "trim",
+    "whole",
+]

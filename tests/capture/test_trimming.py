@@ -89,7 +89,8 @@ def test_every_name_that_a_statement_binds_counts(tmp_path: Path) -> None:
     walrus = "evens = [last := v for v in [3, 5, 8] if v > 3]\nr = last\n"
     assert slice_of(walrus, "r", tmp_path) == walrus
     function = "def f():\n    global last\n    last = 4\n    return 1\nn = f()\nr = last\n"
-    assert slice_of(function, "r", tmp_path) == function
+    needed = function.replace("    return 1\n", "")  # `n` is another's concern
+    assert slice_of(function, "r", tmp_path) == needed
 
 
 def test_a_name_that_is_bound_anew_at_the_address_of_the_one_before(tmp_path: Path) -> None:
