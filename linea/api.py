@@ -58,7 +58,7 @@ def save(
         )  # fmt: skip
         path = _store_to_write(frame)
         made = _commit(draft, path)
-        recording.remember(made._version, path, draft)
+        recording.remember(made._version, path, draft, frame)
         if session is not None and (argument := recording.saved_alone(session, frame)):
             session.only_saves(argument)
     return made

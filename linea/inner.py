@@ -79,18 +79,24 @@ def _cut_alone(
     """Whether nothing in the slice but this call can call its function, and it ran to its end."""
     if steps[call.position].error is not None:
         return False
-    if any(o.function == call.function and o is not call for o in _in_use(found, kept)):
+    others = [o for o in _in_use(found, kept) if o is not call]
+    if call.function and any(o.function == call.function for o in others):
         return False
     defined = _definition(steps, call)
     name = Location(call.function)
     if defined is None:
         return False
+    if not call.function:
+        return True
     return not any(
         name in steps[i].effects.reads for i in kept if i not in (defined, call.position)
     )
 
 
 def _definition(steps: Sequence[Step], call: Call) -> int | None:
+    """Where the text stands that is cut: that of the function, or of the block itself."""
+    if not call.function:
+        return call.position
     for i in range(call.position - 1, -1, -1):
         if call.function in steps[i].effects.binds:
             return i

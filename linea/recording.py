@@ -345,9 +345,7 @@ def saving_call(session: Session, frame: types.FrameType) -> ast.Call | None:
     running = session.open
     if running is None or frame.f_globals is not session.namespace:
         return None
-    if frame.f_code.co_name != "<module>" and not session.stepping.is_at(frame):
-        return None
-    if running.within and not session.stepping.is_at(frame):
+    if not session.stepping.is_at(frame):
         return None
     positions = list(frame.f_code.co_positions())
     line, end_line, column, end_column = positions[frame.f_lasti // 2]
@@ -543,8 +541,10 @@ def _files(session: Session, paths: Iterable[str]) -> list[InputFile]:
     return found
 
 
-def remember(version: Version, store: Path, made: Draft) -> None:
-    """Note what was saved, so that files written from it later are known as its copies."""
+def remember(
+    version: Version, store: Path, made: Draft, frame: types.FrameType | None = None
+) -> None:
+    """Note what `frame` saved, so that what is made of it later is known to be."""
     session = watching.current()
     if session is None:
         return
@@ -553,6 +553,10 @@ def remember(version: Version, store: Path, made: Draft) -> None:
         if made.result and made.result in session.namespace
         else frozenset()
     )
+    if not names and frame is not None:
+        # In a function that is stepped through, the value is a variable of the function's.
+        argument = saved_alone(session, frame)
+        names = frozenset({argument.id}) if isinstance(argument, ast.Name) else names
     if not _STATE.saved:
         watching.at_end(note_written_files)
     _STATE.saved.append(_Kept(version, store, names, len(session.steps) + 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -271,8 +271,8 @@ def emit(
     needed = {n for i in kept for n in steps[i].effects.reads if OUTPUT.match(n)}
     if result is not None and OUTPUT.match(result):
         needed.add(Location(result))
-    ends = _older_outputs(steps, len(steps), last or result or "")
-    needed.update(map(Location, ends.values()))
+    older_ends = _older_outputs(steps, len(steps), last or result or "")
+    needed.update(map(Location, older_ends.values()))
     lines: list[str] = []
     origins: list[Origin | None] = []
     spawning = any(_spawns(steps[i]) for i in kept)
@@ -295,8 +295,14 @@ def emit(
     future = [i for i in own if steps[i].statement.source.startswith("from __future__")]
     order = [*future, *(k for k in own if k not in future)]
     skeletons = kept.skeletons if isinstance(kept, Kept) else {}
+    ends = {c.position: steps[c.members[-1]].effects.binds for c in inner.calls(steps)}
+
+    def given(i: int) -> frozenset[Location]:
+        """What a statement binds, once functions in it have been stepped through."""
+        return steps[i].effects.binds | ends.get(i, frozenset())
+
     bodies = _bodies(
-        steps, order, needed, result, last, facts, user_classes, skeletons, saved, set(kept)
+        steps, order, needed, result, last, facts, user_classes, skeletons, saved, set(kept), given
     )
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
@@ -306,7 +312,7 @@ def emit(
         step = steps[i]
         place = step.statement.place
         text = "\n".join(line.text for line in body)
-        shown = sorted(needed & step.effects.binds)
+        shown = sorted(needed & given(i))
         head = 0
         if shown:
             text = _assigned(text, shown)
@@ -333,7 +339,10 @@ def emit(
                 origins.append(None)
     if future and lines:
         lines, origins = _future_first(lines, origins)
-    lines += [*(f"{name} = {output}" for name, output in ends.items()), *([last] if last else [])]
+    lines += [
+        *(f"{name} = {output}" for name, output in older_ends.items()),
+        *([last] if last else []),
+    ]
     origins += [None] * (len(lines) - len(origins))
     code = "\n".join(lines) + ("\n" if lines else "")
     return Slice(
@@ -357,6 +366,7 @@ def _bodies(
     skeletons: Mapping[int, trimming.Skeleton],
     saved: trimming.Saved | None,
     kept: set[int],
+    given: Callable[[int], frozenset[Location]],
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
@@ -370,7 +380,7 @@ def _bodies(
         fixed = (
             facts is None
             or step.error is not None
-            or bool(needed & step.effects.binds)
+            or bool(needed & given(i))
             or bool(step.assumed)
             or (known is None and isinstance(_first(step.statement.source), _BLOCKS))
         )

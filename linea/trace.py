@@ -53,11 +53,12 @@ class Effects:
 
 
 class Within(NamedTuple):
-    """A statement that ran while a function was stepped through."""
+    """A statement that ran while a function was stepped through, or a block of the top level."""
 
     call: int
     """Position of the step in which the function was called."""
     function: str
+    """Empty for a block, which is the calling statement itself."""
     number: int | None
     """Which statement of the function's body it is (0-based); None once they have run."""
     whole: bool

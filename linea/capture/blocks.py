@@ -1,6 +1,7 @@
-"""A top-level `with linea.saving():` → its statements, each watched as one of the program's own.
+"""Blocks of the top level whose statements are watched one by one, as the program's own.
 
-The block changes no value, so that a slice needs what stands in it and not the block.
+`with linea.saving():` changes no value, so that a slice needs what stands in it and not the block. What stands
+under `if __name__ == "__main__":` keeps its place there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,26 @@ def _is_ours(called: ast.expr, namespace: Mapping[str, Any]) -> bool:
     if not isinstance(found, types.FunctionType):
         return False
     return (found.__module__, found.__name__) == ("linea.api", "saving")
+
+
+def is_guard(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether a statement is a plain `if __name__ == "__main__":`."""
+    if not isinstance(node, ast.If) or node.orelse:
+        return False
+    match node.test:
+        case ast.Compare(
+            left=ast.Name(id="__name__"),
+            ops=[ast.Eq()],
+            comparators=[ast.Constant(value="__main__")],
+        ):
+            return node.body[0].lineno > node.test.lineno
+    return False
+
+
+def head_of(node: ast.If) -> ast.If:
+    """An `if` that does nothing but ask."""
+    nothing = ast.copy_location(ast.Pass(), node.test)
+    return ast.copy_location(ast.If(node.test, [nothing], []), node)
 
 
 def entering(node: ast.With, filename: str, flags: int) -> types.CodeType:

@@ -55,15 +55,20 @@ def run_statements(
     session.text = source
     prepared = _prepared(session, tree, source, filename, shown, flags)
     again: tracing.PutBack = []
+    guards: dict[ast.stmt, ast.If] = {n: blocks.head_of(n) for n in tree.body if blocks.is_guard(n)}
+    inside = {part: n for node in tree.body if node in guards for n, part in enumerate(_body(node))}
     todo: list[tuple[int, ast.stmt | _End]] = []
     todo += reversed(list(enumerate(tree.body)))
     entered: list[Any] = []
     try:
         while todo:
             number, node = todo.pop()
+            if type(node) is _End and type(node.block) is ast.If:
+                guarded(session, session.stepping.leave_block)
+                continue
             if type(node) is _End:
                 leave = partial(entered.pop().__exit__, None, None, None)
-                code = blocks.leaving(node.block, filename, "eval")
+                code = blocks.leaving(cast(ast.With, node.block), filename, "eval")
                 _eval(code, namespace, {blocks.LEAVE: leave})
                 continue
             if number >= start and _is_saving(node, session, namespace):
@@ -82,17 +87,19 @@ def run_statements(
             if number < start:
                 guarded(session, session.assume, node, statement)
                 continue
+            guard = guards.get(node)
             session.traced = bool(again)
-            guarded(session, session.before, node, statement)
+            guarded(session, session.before, node, statement, inside=inside.get(node), head=guard)
             guarded(session, tracing.prepare, statement.source, _IN_STATEMENTS)
             run = partial(_eval, compiled, namespace)
             error = events = None
-            gave_value = False
+            gave_value = taken = False
             for switch in again:
                 switch()
             try:
                 value = run()
-                gave_value = value is not None
+                gave_value = value is not None and guard is None
+                taken = value is True and guard is not None
                 if type(value) is types.CoroutineType:
                     lost, value = [value], None
                     _drop(lost, node.lineno, filename, namespace)
@@ -117,12 +124,20 @@ def run_statements(
                     error = None
                     for switch in again:
                         switch()
+            if taken and isinstance(node, ast.If):
+                guarded(session, session.stepping.enter_block, statement)
+                todo.append((number, _End(node)))
+                todo += [(number, part) for part in reversed(node.body)]
     except BaseException as raised:
         while entered:
             entered.pop().__exit__(type(raised), raised, raised.__traceback__)
         raise
     for switch in again:
         switch()
+
+
+def _body(node: ast.stmt) -> list[ast.stmt]:
+    return node.body if isinstance(node, ast.If) else []
 
 
 _IN_STATEMENTS = run_statements.__code__
@@ -139,8 +154,18 @@ def _prepared(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # compiling all of it has warned
         for number, node in enumerate(tree.body):
-            code = compile_statement(node, filename, flags, docstring=number == 0)
-            found[node] = statement_of(session, node, source, shown, floor), code
+            statement = statement_of(session, node, source, shown, floor)
+            guard = blocks.is_guard(node)
+            whole = ast.copy_location(ast.Expr(node.test), node) if guard else node  # type: ignore[attr-defined]
+            found[node] = (
+                statement,
+                compile_statement(whole, filename, flags, docstring=number == 0),
+            )
+            floor = node.lineno
+            for part in node.body if guard else ():  # type: ignore[attr-defined]
+                code = compile_statement(part, filename, flags, docstring=False)
+                found[part] = statement_of(session, part, source, shown, floor), code
+                floor = part.end_lineno or part.lineno
             floor = node.end_lineno or node.lineno
     return found
 
@@ -176,7 +201,7 @@ def _drop(values: list[Any], line: int, filename: str, namespace: dict[str, Any]
 class _End:
     """Where a block ends whose statements run one by one."""
 
-    block: ast.With
+    block: ast.With | ast.If
 
 
 def statement_of(

@@ -149,8 +149,19 @@ class Session:
 
     # ------------------------------------------------------------------------ one statement
 
-    def before(self, node: ast.stmt, statement: Statement) -> None:
-        """`statement` is about to run."""
+    def before(
+        self,
+        node: ast.stmt,
+        statement: Statement,
+        *,
+        inside: int | None = None,
+        head: ast.stmt | None = None,
+    ) -> None:
+        """`statement` is about to run.
+
+        `inside` is its number in a block whose statements run one by one; of such a block only `head`
+        runs now.
+        """
         # CPU time: what others do on the machine is nobody's cost here.
         began = time.thread_time()
         self.tools.graph.contents.statement += 1
@@ -158,8 +169,10 @@ class Session:
             try:
                 if self.tools.figures.closed_since():
                     self._close_figures(statement.place)
-                self.open = begin(self.tools, node, statement)
-                self._note_kind(node, self.open.uses)
+                if inside is not None:
+                    self.stepping.at(inside)
+                self.open = begin(self.tools, head or node, statement)
+                self._note_kind(node, self.open.uses if head is None else uses(node))
                 prepare(self.tools, self.open, len(self.steps))
                 self.open.within = self.stepping.within()
                 self.stepping.arm(self.open)
@@ -286,7 +299,7 @@ class Session:
     ) -> None:
         """Put the step into the record, with what goes beside it."""
         index = len(self.steps)
-        if self._before_giving_up and not running.within:
+        if self._before_giving_up:
             before, self._before_giving_up = self._before_giving_up, []
             seen = _with_earlier(seen, [step for step, _ in before], [b for _, b in before])
             running.artifacts += [a for _, b in before for a in b.artifacts]
@@ -301,9 +314,8 @@ class Session:
             Step(index, running.statement, effects, seconds, name, seen.assumed, running.within)
         )
         if name is not None and running.within:
-            # What a program ends with, it does in the statement of the top level.
-            calling = running.within[0].call
-            self.steps[calling] = replace(self.steps[calling], error=name)
+            for each in running.within:
+                self.steps[each.call] = replace(self.steps[each.call], error=name)
         if running.artifacts:
             self.artifacts[index] = running.artifacts
         if seen.inputs:

@@ -114,13 +114,31 @@ class Stepping:
         self.armed: Entered | None = None
         self.view: dict[str, Any] = {}
         """Globals and local variables together, while linea looks at them."""
+        self.block: tuple[int, Statement] | None = None
+        """A block of the top level that is under way: position of the step that it began with, and its text."""
+        self._number: int | None = None
         self._thread = threading.get_ident()
 
     # -------------------------------------------------------------------------------- before
 
     def within(self) -> tuple[Within, ...]:
         """Where a statement runs that begins now."""
-        return tuple(Within(e.call, e.function.__name__, e.number, e.whole) for e in self.stack)
+        around = (Within(self.block[0], "", self._number, False),) if self.block else ()
+        return around + tuple(
+            Within(e.call, e.function.__name__, e.number, e.whole) for e in self.stack
+        )
+
+    def enter_block(self, statement: Statement) -> None:
+        """The statements of a block come, one by one; the last step asked whether they should."""
+        self.block = (len(self.session.steps) - 1, statement)
+
+    def at(self, number: int) -> None:
+        """Statement `number` of the block comes."""
+        self._number = number
+
+    def leave_block(self) -> None:
+        """The statements of the block have run."""
+        self.block = self._number = None
 
     def arm(self, running: Running) -> None:
         """Have a function that `running` calls be stepped through, if that can be done."""
@@ -309,11 +327,15 @@ class Stepping:
 
     def is_at(self, frame: types.FrameType) -> bool:
         """Whether `frame` runs the statement that is the session's open one."""
-        return bool(self.stack) and frame.f_code is self.stack[-1].probed
+        if self.stack:
+            return frame.f_code is self.stack[-1].probed
+        return frame.f_code.co_name == "<module>"
 
     @property
     def outermost(self) -> Statement | None:
         """The statement of the top level that is under way, when it is being stepped through."""
+        if self.block is not None:
+            return self.block[1]
         return self.stack[0].statement if self.stack else None
 
     # --------------------------------------------------------------------------------- after
@@ -345,7 +367,11 @@ class Stepping:
         top.probe.let_go()
         running = self.session.open
         if top.number is not None and running is not None:
-            self.session.open = replace(running, uses=_together(running.uses, top.uses))
+            self.session.open = replace(
+                running,
+                uses=_together(running.uses, top.uses),
+                statement=Statement(running.statement.source, top.statement.place),
+            )
 
     def disarm(self) -> None:
         """Give a function its own code back."""

@@ -37,7 +37,7 @@ def cut(
         if not _alone(node, lines[first - 1].text, lines[last - 1].text):
             out.discard(id(node))
             continue
-        gone |= set(range(first - 1, last))
+        gone |= set(range(first - 1 - _comments(lines, first - 1, node.col_offset), last))
     for _, body in removed:
         if body and all(id(n) in out for n in body):
             if (clause := clauses.get(id(body))) is not None:
@@ -72,6 +72,17 @@ def _alone(node: ast.stmt, first: str, last: str) -> bool:
     tail = last.encode()[node.end_col_offset or 0 :].decode().strip()
     head = first.encode()[: node.col_offset].strip()
     return not head and (not tail or tail.startswith("#"))
+
+
+def _comments(lines: list[Line], at: int, column: int) -> int:
+    """How many lines above line `at` are comments on what begins there."""
+    found = 0
+    while found < at:
+        text = lines[at - found - 1].text
+        if len(text) - len(text.lstrip()) != column or not text.lstrip().startswith("#"):
+            break
+        found += 1
+    return found
 
 
 _COMMENT = re.compile(r"^\s*(#.*)?$")

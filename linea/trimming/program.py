@@ -13,7 +13,7 @@ from linea.trimming.block import Block
 from linea.trimming.known import HANDLED, STOP, WARNED
 from linea.trimming.lines import Line, cut, narrowed, whole
 from linea.trimming.risk import catches, gentle_managers, risky_functions
-from linea.trimming.saved import Removed, Saved, over, without
+from linea.trimming.saved import CUT, Removed, Saved, over, without
 from linea.trimming.scope import Effect
 from linea.trimming.words import is_lazy, mentions_in, names_in, own_nodes, parameters_of
 
@@ -406,7 +406,7 @@ class Program:
             removed = over(self.saved, self.trees, [p.source for p in self.pieces])
         for i, piece in enumerate(self.pieces):
             tree = self.trees[i]
-            if piece.left_in is not None and isinstance(tree, ast.FunctionDef):
+            if piece.left_in is not None and isinstance(tree, CUT):
                 removed[i] = without(tree, piece.left_in, removed[i])
         lines: list[list[Line]] = []
         pieces: list[Piece] = []

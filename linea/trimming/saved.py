@@ -71,18 +71,26 @@ def over(saved: Saved, trees: Sequence[ast.stmt | None], sources: Sequence[str])
     return found
 
 
-def without(tree: ast.FunctionDef, left_in: frozenset[int], more: Removed) -> Removed:
+CUT = (ast.FunctionDef, ast.If)
+"""What is cut to the statements that were seen to be needed: functions, and `if __name__ == "__main__":`."""
+
+
+def without(tree: ast.FunctionDef | ast.If, left_in: frozenset[int], more: Removed) -> Removed:
     """What goes from a function of whose body the statements `left_in` stay, and `more` of it goes."""
     gone = [
         node
         for n, node in enumerate(tree.body)
         if n not in left_in
         and not isinstance(node, (ast.Global, ast.Nonlocal))
-        and not (n == 0 and ast.get_docstring(tree, clean=False) is not None)
+        and not (n == 0 and isinstance(tree, ast.FunctionDef) and _is_text(node))
     ]
     inside = {id(part) for node in gone for part in ast.walk(node)}
     found: Removed = [(node, tree.body) for node in gone]
     return found + [(node, body) for node, body in more if id(node) not in inside]
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _saves_another(node: ast.AST, name: str) -> bool:
