@@ -14,7 +14,6 @@ from linea.history.diff_table import TableDiff
 from linea.history.diff_value import ArrayDiff, DataDiff, ModelDiff, Same, TextDiff
 from linea.history.log import LogEntry
 from linea.history.status import Status
-from linea.history.wording import reasons
 
 _SHOWN = 60
 """Rows that a notebook shows; `to_pandas` has them all."""
@@ -31,7 +30,7 @@ class Log(list[LogEntry]):
                 "commit": entry.commit[:7],
                 "created": entry.created,
                 "author": _name(entry.author),
-                "why": reasons(entry.changes),
+                "why": entry.why,
                 "tags": ", ".join(entry.tags),
                 "verified": entry.verdict.outcome if entry.verdict else "",
                 "message": entry.message or "",

@@ -9,7 +9,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -293,7 +293,8 @@ def log(
             repository, start.name if start else None, limit=limit, since=_moment(since),
             until=_moment(until), author=author, start=start,
         )  # fmt: skip
-        return Log(replace(entry, load=_loader(path, entry.commit)) for entry in found)
+        load = _loader(path)
+        return Log(entry._replace(load=load) for entry in found)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -305,10 +306,10 @@ def _moment(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=now().tzinfo)
 
 
-def _loader(path: Path, commit: CommitId) -> Callable[[], Version]:
+def _loader(path: Path) -> Callable[[CommitId], Version]:
     """A function that reads a version when it is asked for: the store is closed by then."""
 
-    def load() -> Version:
+    def load(commit: CommitId) -> Version:
         with _opened(path) as repository:
             return repository.by_commit(commit)
 

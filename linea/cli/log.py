@@ -19,6 +19,7 @@ from linea.cli.surroundings import (
     revision,
     shown_path,
     store_here,
+    without_collecting,
 )
 from linea.history import drawing
 from linea.history import graph as graphs
@@ -86,7 +87,7 @@ def log(
         _log_faults()
         return
     screen, moment = render.screen(), now()
-    with project() as here:
+    with project() as here, without_collecting():
         made = _made(here, name) if name is not None else []
         start = revision(here.repository, name) if name is not None and not made else None
         if start is not None and name is not None and not name.startswith(start.name):
@@ -213,16 +214,16 @@ def _log_row(
     mark, color = words.VERDICT_MARKS.get(
         entry.verdict.outcome if entry.verdict else "", ("", "dim")
     )
-    label = entry.revision if named else f"v{entry.number}"
+    label = f"{entry.name}@v{entry.number}" if named else f"v{entry.number}"
     row = [Cell(render.clean(label), ("yellow",)), Cell(entry.commit[:7], ("dim",))]
     if not oneline:
         row.append(Cell(render.age(entry.created, moment), ("dim",)))
     if author:
         row.append(Cell(render.person(entry.author, words.AUTHOR), ("blue",)))
-    why = render.clean(reasons(entry.changes))
-    tags = words.tag_text(entry.tags)
+    why = render.clean(entry.why)
     row.append(Cell(mark, (color,)))
-    row.append(Cell(f"{tags} {why}" if tags else why, tail=words.effect(why)))
+    text = f"{words.tag_text(entry.tags)} {why}" if entry.tags else why
+    row.append(Cell(text, tail=words.effect(why)))
     return row
 
 

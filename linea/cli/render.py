@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -12,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 _STYLES = {
     "bold": "1",
@@ -72,8 +74,10 @@ class Screen:
         self.stream.write(text + "\n")
 
     def lines(self, texts: Iterable[str]) -> None:
+        write = self.stream.write if self.unicode else self.line
+        end = "\n" if self.unicode else ""
         for text in texts:
-            self.line(text)
+            write(text + end)
 
 
 def screen() -> Screen:
@@ -120,9 +124,13 @@ def clean(text: str) -> str:
 
 def width_of(text: str) -> int:
     """Return the columns that a text takes: wide characters take two, combining ones none."""
-    if text.isascii():
+    if text.isascii() or _NARROW.fullmatch(text):
         return len(text)
     return len(text) + sum(_beyond_one(char) for char in text if char > "\x7f")
+
+
+_NARROW = re.compile("[\0-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u22ff]*")
+"""Texts of letters and signs all of which take one column, for speed."""
 
 
 @lru_cache(maxsize=4096)
@@ -161,8 +169,7 @@ def fit_around(text: str, width: int, tail: str) -> str:
     return fit(head, width - width_of(kept)) + kept
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A piece of text in a table and its colours."""
 
     text: str
@@ -176,24 +183,26 @@ def table(screen: Screen, rows: Sequence[Sequence[Cell]], *, flexible: int = -1)
     """Align rows of cells; the flexible column gives way where the screen is too narrow."""
     if not rows:
         return []
-    count = max(len(row) for row in rows)
+    count = max(map(len, rows))
     flexible %= count
-    widths = [
-        max((width_of(row[column].text) for row in rows if column < len(row)), default=0)
-        for column in range(count)
-    ]
+    sizes = [[width_of(cell.text) for cell in row] for row in rows]
+    widths = [max(column) for column in zip_longest(*sizes, fillvalue=0)]
     others = sum(width + 2 for n, width in enumerate(widths) if n != flexible and width)
     widths[flexible] = max(min(widths[flexible], screen.width - others), 12)
     lines = []
-    for row in rows:
+    for row, taken in zip(rows, sizes, strict=True):
         pieces = []
-        for column, cell in enumerate(row):
-            if not widths[column]:
+        for cell, width, size in zip(row, widths, taken, strict=False):
+            if not width:
                 continue
-            text = fit_around(cell.text, widths[column], cell.tail)
-            filled = pad(text, widths[column], right=cell.right)
-            before, _, after = filled.partition(text) if text else (filled, "", "")
-            pieces.append(before + screen.style(text, *cell.styles) + after)
+            text = cell.text
+            if size > width:
+                text = fit_around(text, width, cell.tail)
+                size = width_of(text)
+            fill = " " * (width - size)
+            if screen.color:
+                text = screen.style(text, *cell.styles)
+            pieces.append(fill + text if cell.right else text + fill)
         lines.append("  ".join(pieces).rstrip())
     return lines
 
@@ -218,21 +227,24 @@ def inline_picture(screen: Screen, png: bytes) -> str:
     return ""
 
 
+_UNITS = (
+    ("year", 365.25 * 86400),
+    ("month", 30.4375 * 86400),
+    ("week", 7 * 86400),
+    ("day", 86400),
+    ("hour", 3600),
+    ("minute", 60),
+)
+
+
 def age(when: datetime, now: datetime) -> str:
     """Say how long ago something was."""
     seconds = (now - when).total_seconds()
     if seconds < 0:
         return f"{when:%Y-%m-%d}"
-    for unit, size in (
-        ("year", 365.25 * 86400),
-        ("month", 30.4375 * 86400),
-        ("week", 7 * 86400),
-        ("day", 86400),
-        ("hour", 3600),
-        ("minute", 60),
-    ):
-        count = int(seconds // size)
-        if count:
+    for unit, size in _UNITS:
+        if seconds >= size:
+            count = int(seconds // size)
             return f"{count} {unit}{'s' * (count > 1)} ago"
     return "just now"
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linea.history.align import align
 from linea.history.changes import Change, changes
+from linea.history.lines import FEW, Line, Lines
 from linea.history.reading import Reader
+from linea.history.wording import reasons
 from linea.model import ArtifactName, CommitId, Verdict, Version, is_inner
 
 if TYPE_CHECKING:
@@ -19,8 +22,7 @@ if TYPE_CHECKING:
     from linea.store.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """A version and what happened to it."""
 
     name: ArtifactName
@@ -29,14 +31,27 @@ class LogEntry:
     author: str
     created: datetime
     message: str | None
-    changes: tuple[Change, ...]
-    tags: tuple[str, ...] = ()
-    verdict: Verdict | None = None
-    added: int = 0
+    why: str
+    """The changes in one line."""
+    added: int
     """Lines of the slice that are new."""
-    removed: int = 0
+    removed: int
     """Lines of the previous slice that are gone."""
-    load: Callable[[], Version] = field(repr=False, compare=False, kw_only=True)
+    tags: tuple[str, ...]
+    verdict: Verdict | None
+    before: CommitId | None
+    """The commit that it is compared with."""
+    tell: Callable[[CommitId, CommitId | None], tuple[Change, ...]]
+    """Gives the changes from the second commit to the first."""
+    load: Callable[[CommitId], Version]
+    """Reads the version from the store."""
+
+    def __eq__(self, other: object) -> bool:
+        # But for `tell` and `load`.
+        return isinstance(other, LogEntry) and self[:-2] == other[:-2]
+
+    def __hash__(self) -> int:
+        return hash(self.commit)
 
     @property
     def revision(self) -> str:
@@ -44,15 +59,20 @@ class LogEntry:
         return f"{self.name}@v{self.number}"
 
     @property
+    def changes(self) -> tuple[Change, ...]:
+        """Why it differs from the version before, then how."""
+        return self.tell(self.commit, self.before)
+
+    @property
     def version(self) -> Version:
         """The version itself, read from the store when it is asked for."""
-        return self.load()
+        return self.load(self.commit)
 
 
 class _Row(NamedTuple):
     """What a log keeps of a version, so that it needn't be worked out again."""
 
-    before: str | None
+    before: CommitId | None
     """The commit that it is compared with; another one if a version was deleted since."""
     created: datetime
     message: str | None
@@ -82,32 +102,97 @@ def log(
     Which can be said by time, author, the version to start from, or one by one in `only`. Without
     `inner`, all of them are those that don't belong to pipelines.
     """
-    rows = repository.ledger(_ROWS)
     everything = (each for each in repository.names() if inner or not is_inner(each))
     names = [name] if name is not None else list(everything)
-    histories = [_with_previous(repository, each, start) for each in names]
-    if len(histories) == 1:
-        merged = ((*pair, rows.get(pair[0].commit)) for pair in histories[0])
-    else:
-        moments = [_with_moments(repository, rows, each) for each in histories]
-        both = heapq.merge(*moments, key=lambda found: found[0], reverse=True)
-        merged = (found for _, found in both)
+    if start is not None and next(repository.entries(start.name)).commit == start.commit:
+        start = None  # which leaves out nothing
+    known = Lines(repository, name or "", hidden := repository.hidden())
+    histories = [
+        _history(repository, each, start, known, 0 if limit is None else FEW) for each in names
+    ]
+    merged: Iterator[_Found] = (
+        histories[0]
+        if len(histories) == 1
+        else heapq.merge(*histories, key=itemgetter(0, 1), reverse=True)
+    )
     tags = _by_number(repository.all_tags() if name is None else {name: repository.tags(name)})
-    verdict = repository.verdicts()
+    verdict, tell = repository.verdicts(), partial(_told, repository)
     left = limit
-    for entry, before, kept in merged:
+    for created, number, whose, line, load in merged:
         if left == 0:
             return
-        if only is not None and entry.commit not in only:
-            continue
-        if author is not None and author.casefold() not in entry.author.casefold():
-            continue
-        row = _row(repository, rows, entry, before, kept)
-        if (since is None or row.created >= since) and (until is None or row.created <= until):
+        commit, _, by, _, message, why, before, added, removed = line
+        if (
+            (only is None or commit in only)
+            and (author is None or author.casefold() in by.casefold())
+            and (since is None or created >= since)
+            and (until is None or created <= until)
+        ):
             left = None if left is None else left - 1
-            yield _log_entry(
-                repository, entry, row, tags.get((entry.name, entry.number), ()), verdict
-            )
+            yield LogEntry(
+                whose, number, commit, by, created, message, why, added, removed,
+                tags.get((whose, number), ()), verdict(commit), before, tell, load,
+            )  # fmt: skip
+    if start is None and hidden == repository.hidden():
+        known.keep()
+
+
+_Found = tuple[datetime, int, ArtifactName, "Line", Callable[[CommitId], Version]]
+"""When a version was saved, its number, whose it is, what the log says of it, and what loads it."""
+
+
+def _history(
+    repository: Reader, name: ArtifactName, start: Version | None, known: Lines, few: int
+) -> Iterator[_Found]:
+    """Yield what the log says of the versions of an artifact, newest first.
+
+    So many are told one by one before it is looked at what is known of the others.
+    """
+    entries = repository.entries(name)
+    if start is not None:
+        entries = (each for each in entries if each.number <= start.number)
+    fresh: list[Line] = []
+    older: list[Any] | None = None
+    for entry, before in pairwise(chain(entries, [None])):
+        assert entry is not None
+        older = known.since(name, entry.commit) if len(fresh) >= few else None
+        if older is not None:
+            break
+        line = _line(repository, entry, before)
+        fresh.append(line)
+        moment = datetime.fromisoformat(line.created)
+        yield moment, line.number, name, line, partial(_given, repository, entry)
+    for row in older or ():
+        yield datetime.fromisoformat(row[3]), row[1], name, row, repository.by_commit
+    known.add(name, fresh, older or ())
+
+
+def _told(repository: Reader, commit: CommitId, before: CommitId | None) -> tuple[Change, ...]:
+    """Say why a version differs from another, from the cache or worked out."""
+    kept = repository.ledger(_ROWS).get(commit)
+    if kept is not None and kept[0] == before:
+        return tuple(Change(*each) for each in kept[3])
+    previous = None if before is None else repository.by_commit(before)
+    return changes(repository, previous, repository.by_commit(commit))
+
+
+def _given(repository: Reader, entry: Entry, commit: CommitId) -> Version:
+    return repository.loaded(entry)
+
+
+def _line(repository: Reader, entry: Entry, before: Entry | None) -> Line:
+    row = _row(repository, repository.ledger(_ROWS), entry, before)
+    return Line(
+        entry.commit,
+        entry.number,
+        entry.author,
+        row.created.isoformat(),
+        row.message,
+        reasons(row.changes),
+        row.before,
+        row.added,
+        row.removed,
+    )
 
 
 def keep(repository: Reader, versions: Sequence[Version]) -> None:
@@ -125,31 +210,9 @@ def _written(row: _Row) -> list[Any]:
     return [row.before, row.created.isoformat(), row.message, told, row.added, row.removed]
 
 
-def _log_entry(
-    repository: Reader,
-    entry: Entry,
-    row: _Row,
-    tags: tuple[str, ...],
-    verdict: Callable[[CommitId], Verdict | None],
-) -> LogEntry:
-    return LogEntry(
-        entry.name,
-        entry.number,
-        entry.commit,
-        entry.author,
-        row.created,
-        row.message,
-        row.changes,
-        tags,
-        verdict(entry.commit),
-        row.added,
-        row.removed,
-        load=lambda: repository.loaded(entry),
-    )
-
-
-def _row(repository: Reader, rows: Ledger, entry: Entry, before: Entry | None, kept: Any) -> _Row:
+def _row(repository: Reader, rows: Ledger, entry: Entry, before: Entry | None) -> _Row:
     """What happened at one version, from the cache or worked out."""
+    kept = rows.get(entry.commit)
     compared = before.commit if before is not None else None
     if kept is not None and kept[0] == compared:
         said, created, message, changed, added, removed = kept
@@ -184,25 +247,6 @@ def previous_of(repository: Reader, version: Version) -> Version | None:
     entries = repository.entries(version.name)
     older = next((each for each in entries if each.number < version.number), None)
     return None if older is None else repository.loaded(older)
-
-
-def _with_previous(
-    repository: Reader, name: ArtifactName, start: Version | None
-) -> Iterator[tuple[Entry, Entry | None]]:
-    entries = repository.entries(name)
-    if start is not None:
-        entries = (each for each in entries if each.number <= start.number)
-    yield from pairwise(chain(entries, [None]))
-
-
-def _with_moments(
-    repository: Reader, rows: Ledger, pairs: Iterator[tuple[Entry, Entry | None]]
-) -> Iterator[tuple[tuple[datetime, int], tuple[Entry, Entry | None, Any]]]:
-    """Put before each version what orders it among others; a commit's time has whole seconds."""
-    for entry, before in pairs:
-        kept = rows.get(entry.commit)
-        created = datetime.fromisoformat(kept[1]) if kept else repository.loaded(entry).created
-        yield (created, entry.number), (entry, before, kept)
 
 
 def _by_number(

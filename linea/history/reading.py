@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from linea.model import ArtifactName, CommitId, Digest, InputFile, ReadPart, Verdict, Version
 
@@ -32,6 +32,15 @@ class Reader(Protocol):
 
     def ledger(self, name: str) -> Ledger:
         """Rows worked out from commits, cached under `name`."""
+
+    def piece(self, kind: str, about: str) -> Any:
+        """What was worked out about an artifact and cached in one piece; None: nothing."""
+
+    def keep_piece(self, kind: str, about: str, value: Any) -> None:
+        """Cache JSON data about an artifact, instead of what was cached before."""
+
+    def hidden(self) -> frozenset[str]:
+        """The commits of versions that were deleted one by one."""
 
     def versions(self, name: ArtifactName) -> Iterator[Version]:
         """Every version, newest first, read as it is asked for."""

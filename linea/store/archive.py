@@ -32,7 +32,7 @@ from linea.model import (
 from linea.store import index, layout, notes, parts, refs, upkeep
 from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.layout import Entry, Notes
-from linea.store.ledger import Ledger
+from linea.store.ledger import Ledger, read_piece, write_piece
 from linea.store.objects import (
     Commit,
     GitObject,
@@ -135,6 +135,14 @@ class Archive:
             self._ledgers[name] = Ledger(self._backend, name)
         return self._ledgers[name]
 
+    def piece(self, kind: str, about: str) -> Any:
+        """What was worked out about an artifact and cached in one piece; None: nothing."""
+        return read_piece(self._backend, kind, about)
+
+    def keep_piece(self, kind: str, about: str, value: Any) -> None:
+        """Cache JSON data about an artifact, instead of what was cached before."""
+        write_piece(self._backend, kind, about, value)
+
     def __enter__(self) -> Self:
         return self
 
@@ -179,13 +187,13 @@ class Archive:
     def versions(self, name: str) -> Iterator[Version]:
         """The versions of `name`, newest first."""
         tip = self._tip_id(name)
-        hidden = self._hidden()
+        hidden = self.hidden()
         return (self.loaded(each) for each in self._chain(tip, name) if each.commit not in hidden)
 
     def entries(self, name: str) -> Iterator[Entry]:
         """What the commits of `name` say, newest first: cheaper than `versions`."""
         tip = self._tip_id(name)
-        hidden = self._hidden()
+        hidden = self.hidden()
         return (entry for entry in self._chain(tip, name) if entry.commit not in hidden)
 
     def version(self, name: str, number: int) -> Version:
@@ -325,7 +333,7 @@ class Archive:
 
     def _tags(self, prefix: str) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
-        hidden = self._hidden()
+        hidden = self.hidden()
         for ref, id in sorted(self._backend.refs(prefix).items()):
             try:
                 name, tag = refs.parse_tag(ref)
@@ -335,7 +343,7 @@ class Archive:
                 found.setdefault(name, {})[tag] = self._entry(id, name).number
         return found
 
-    def _hidden(self) -> frozenset[str]:
+    def hidden(self) -> frozenset[str]:
         """The commits of deleted versions of artifacts that are there."""
         tip = self._backend.ref(refs.HIDDEN)
         if self._hidden_at[0] != tip:

@@ -1,4 +1,4 @@
-"""Rows that were worked out from commits, kept in the store's cache by commit.
+"""Rows that were worked out from commits, kept in the store's cache by commit, or in one piece.
 
 A commit never changes, so neither does what follows from it alone: rows are only ever added. Each
 line has a checksum; one that a killed writer left half, or a disk changed, is as good as missing.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from typing import Any
+
+import xxhash
 
 from linea import jsons
 from linea.store.backend import Backend
@@ -73,6 +75,26 @@ class Ledger:
         if len(self._new) >= _FEW:
             known = self._lines or {}
             self.keep({id: row for id, row in self._new.items() if id.encode() not in known})
+
+
+def read_piece(backend: Backend, kind: str, about: str) -> Any:
+    """What was kept in one piece about an artifact or the like; None where that isn't whole."""
+    data = backend.cached(_file(kind, about))
+    if data is None or data[:8] != b"%08x" % zlib.crc32(data[9:]):
+        return None
+    found = jsons.loads(data[9:])
+    return found["is"] if found["of"] == about else None
+
+
+def write_piece(backend: Backend, kind: str, about: str, value: Any) -> None:
+    """Keep JSON data in one piece, instead of what was there."""
+    text = jsons.dumps({"of": about, "is": value}, ensure_ascii=True, separators=(",", ":"))
+    data = text.encode()
+    backend.cache(_file(kind, about), b"%08x %s" % (zlib.crc32(data), data), append=False)
+
+
+def _file(kind: str, about: str) -> str:
+    return f"{kind}-{xxhash.xxh3_64_hexdigest(about.encode())}"
 
 
 def _line(commit: str, row: Any) -> bytes:

@@ -72,7 +72,7 @@ class Noting(Saving):
             gone = self._backend.ref(kept)
             if gone is not None and number is None and self._backend.ref(ref) is None:
                 return [RefChange(kept, gone, None), RefChange(ref, None, gone)], None
-            hidden = self._hidden()
+            hidden = self.hidden()
             back = [
                 entry.commit
                 for entry in self._chain(self._tip_id(name), name)

@@ -255,7 +255,7 @@ class Saving(Archive):
         """Mark versions as deleted, or as not deleted any more."""
         now = self._clock()
         mark = None if undo else layout.dumps({"format": 1, "deleted": now.isoformat()})
-        hidden = self._hidden()
+        hidden = self.hidden()
         changes = {ObjectId(each): mark for each in commits if (each in hidden) is undo}
         if not changes:
             return []
