@@ -335,9 +335,9 @@ def _find_digester(kind: type) -> Digester | None:
     if known is not None and known not in ("model", "pickle"):
         return load(known).digest
     bases = [class_name(base) for base in kind.__mro__]
-    for base, function in NUMPY_DIGESTERS.items():
+    for base, (module, function) in DIGESTERS.items():
         if base in bases:
-            return cast(Digester, getattr(importlib.import_module("linea.values.arrays"), function))
+            return cast(Digester, getattr(importlib.import_module(module), function))
     inherited = next((EXACT[base] for base in bases if base in EXACT), None)
     if inherited in ("pandas", "array"):
         from linea.values.objects import subclass_digest
@@ -346,7 +346,14 @@ def _find_digester(kind: type) -> Digester | None:
     return None
 
 
-NUMPY_DIGESTERS = {"numpy.generic": "scalar_digest", "numpy.dtype": "dtype_digest"}
+DIGESTERS = {
+    "numpy.generic": ("linea.values.arrays", "scalar_digest"),
+    "numpy.dtype": ("linea.values.arrays", "dtype_digest"),
+    "matplotlib.container.Container": ("linea.values.figures", "container_digest"),
+    "matplotlib.artist.Artist": ("linea.values.figures", "artist_digest"),
+    "torch.Tensor": ("linea.values.models", "tensor_digest"),
+}
+"""What gives the hash of values that are pickled when they're stored."""
 _digesters: WeakKeyDictionary[type, Digester | None] = WeakKeyDictionary()
 
 

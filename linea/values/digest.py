@@ -179,13 +179,15 @@ NOT_EVEN_PICKLED = frozenset(
 )
 """Of these, what cloudpickle makes a pickle of, which gives something else or nothing back."""
 
-# What a library notes about itself in a fitted estimator isn't part of the model.
-NOTES = frozenset({"_sklearn_version", "_n_threads", "_stop_words_id"})
+# What a library notes about itself in a fitted estimator isn't part of the model, nor is room for
+# what it will compute.
+NOTES = frozenset({"_sklearn_version", "_n_threads", "_stop_words_id", "_tmp_like_exog"})
 
 # What is left of a state when addresses in memory, and what a copy doesn't get, are left out.
 STEADY: Mapping[str, Callable[[Any], Any]] = {
     "scipy.spatial._ckdtree.cKDTree": lambda state: state[1:],
     "sklearn.utils._bunch.Bunch": lambda state: None,
+    "statsmodels.tools.tools.Bunch": lambda state: None,
     "functools.partial": lambda state: (*state[:3], state[3] or None),
 }
 
@@ -195,6 +197,10 @@ CLASS_NOISE = frozenset(
         "__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__",
         "_abc_impl", "__slotnames__", "__annotations__", "__annotate__", "__annotate_func__",
         "__annotations_cache__", "__abstractmethods__",
+        # What pydantic works out from the fields, with addresses and caches in it.
+        "__pydantic_core_schema__", "__pydantic_decorators__", "__pydantic_parent_namespace__",
+        "__pydantic_serializer__", "__pydantic_setattr_handlers__", "__pydantic_validator__",
+        "__signature__",
     }
 )  # fmt: skip
 
@@ -209,6 +215,15 @@ def refusal(kind: type) -> str | None:
     if issubclass(kind, io.BytesIO | io.StringIO):
         return None
     return next((REFUSED[n] for n in map(class_name, kind.__mro__) if n in REFUSED), None)
+
+
+def is_shared_generator(value: object) -> bool:
+    """Say whether a value is the generator behind numpy's functions of random numbers.
+
+    An object that was given no seed of its own holds it: not a state, but whatever state there is.
+    """
+    module = sys.modules.get("numpy.random.mtrand")
+    return module is not None and value is module._rand
 
 
 class RefusedError(UnstorableError):
@@ -386,6 +401,8 @@ class Walk:
 
     def _reduced(self, value: object) -> bytes:
         kind = type(value)
+        if is_shared_generator(value):
+            return join("global", b"numpy.random.mtrand", b"_rand")
         reduced = self._reduce(value)
         if isinstance(reduced, str):
             return join("global", text_bytes(_home(value, reduced)), text_bytes(reduced))
@@ -450,6 +467,8 @@ class Walk:
             key: member
             for key, member in vars(kind).items()
             if key not in CLASS_NOISE
+            # attrs puts a number of this process into the code of a hash.
+            and not (key == "__hash__" and _made_by_attrs(kind, member))
             and not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType)
         }
         return join(
@@ -535,6 +554,14 @@ def importable(value: Any) -> bool:
     for step in value.__qualname__.split("."):
         found = getattr(found, step, None)
     return found is value
+
+
+def _made_by_attrs(kind: type, member: object) -> bool:
+    code = getattr(member, "__code__", None)
+    if code is None or "__attrs_attrs__" not in vars(kind):
+        return False
+    # cloudpickle calls it dynamic.
+    return str(code.co_filename).startswith(("<attrs generated", "<dynamic-code>"))
 
 
 def _global_names(code: types.CodeType) -> set[str]:

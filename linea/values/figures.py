@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -127,15 +127,26 @@ LAYOUT = frozenset(
 
 def figure_hash(figure: Any, of: Of) -> bytes:
     """Return the hash of what a figure shows: its artists' data, texts and colours, in order."""
-    parts: list[bytes] = []
     placed = set(map(id, _placed_texts(figure)))
-    for artist in _artists(figure):
-        own = class_name(type(artist))
-        facts = [text_bytes(own), text_bytes(_label(artist)), *_facts(artist, of)]
-        if _is(artist, "matplotlib.text.Text") and id(artist) not in placed:
-            facts.append(_fact(artist.get_position(), of))
-        parts.append(join("artist", *facts))
-    return join("figure", *parts)
+    return join("figure", *(_artist_hash(each, of, placed) for each in _artists(figure)))
+
+
+def artist_digest(value: Any, of: Of) -> bytes:
+    """Return the hash of an artist on its own, such as a line that `plot` gives."""
+    return join("artists", *(_artist_hash(each, of, frozenset()) for each in _artists(value)))
+
+
+def container_digest(value: Any, of: Of) -> bytes:
+    """Return the hash of artists that belong together, such as the bars of a histogram."""
+    return join("container", text_bytes(class_name(type(value))), of(list(value)))
+
+
+def _artist_hash(artist: Any, of: Of, placed: Set[int]) -> bytes:
+    own = class_name(type(artist))
+    facts = [text_bytes(own), text_bytes(_label(artist)), *_facts(artist, of)]
+    if _is(artist, "matplotlib.text.Text") and id(artist) not in placed:
+        facts.append(_fact(artist.get_position(), of))
+    return join("artist", *facts)
 
 
 def _placed_texts(figure: Any) -> Iterator[Any]:
@@ -334,11 +345,7 @@ class ImageCodec:
     def encode(self, value: Any) -> Encoded:
         from linea.values.digest import Walk
 
-        preview = value.copy()
-        preview.thumbnail((800, 800))
-        if preview.mode not in PNG_MODES:
-            preview = preview.convert("RGB")
-        png = _png(value) if value.mode in PNG_MODES else None
+        png = _png(value) if value.mode in PNG_MODES and all(value.size) else None
         details: dict[str, Any] = {"mode": value.mode, "size": list(value.size)}
         if png is None:
             import zstandard
@@ -360,7 +367,7 @@ class ImageCodec:
             summary={"shape": list(value.size), "mode": value.mode},
             details=details,
             digest=self.digest(value, Walk().of),
-            preview=Preview("image/png", _png(preview)),
+            preview=_thumbnail(value),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:
@@ -408,6 +415,17 @@ class ImageCodec:
         return {f"{stem}.{format}": out.getvalue()}
 
 
+def _thumbnail(image: Any) -> Preview:
+    """Return a small picture of an image; a text of one that has nothing to see."""
+    if not all(image.size):
+        return text_preview(f"{image.mode} image {image.size[0]} × {image.size[1]}")
+    small = image.copy()
+    small.thumbnail((800, 800))
+    # With the colours multiplied by it, transparency has one way back only.
+    small = small.convert(small.mode.upper()) if small.mode in ("La", "RGBa") else small
+    return Preview("image/png", _png(small if small.mode in PNG_MODES else small.convert("RGB")))
+
+
 def _png(image: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, format="png")
@@ -417,6 +435,13 @@ def _png(image: Any) -> bytes:
 # ---------------------------------------------------------------------------------------- charts
 
 
+def _in_order(spec: Any) -> Any:
+    """Return JSON data with the keys of its objects in order: plotly has another after reading."""
+    if isinstance(spec, dict):
+        return {key: _in_order(spec[key]) for key in sorted(spec)}
+    return list(map(_in_order, spec)) if isinstance(spec, list) else spec
+
+
 class ChartCodec:
     """plotly's and altair's charts: their JSON specification, which holds the data."""
 
@@ -424,7 +449,7 @@ class ChartCodec:
         return json.loads(value.to_json())
 
     def digest(self, value: Any, of: Of) -> bytes:
-        return join("chart", finish(of(self._spec(value))))
+        return join("chart", finish(of(_in_order(self._spec(value)))))
 
     def encode(self, value: Any) -> Encoded:
         from linea.values.digest import Walk

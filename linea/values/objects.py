@@ -17,7 +17,16 @@ from typing import Any
 from linea.errors import DamagedStoreError, UnstorableError, UntrustedError
 from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec
-from linea.values.digest import Of, RefusedError, class_name, finish, importable, join, of_value
+from linea.values.digest import (
+    Of,
+    RefusedError,
+    class_name,
+    finish,
+    importable,
+    is_shared_generator,
+    join,
+    of_value,
+)
 from linea.values.parts import Parts, byte_stream
 from linea.values.preview import show, text_preview
 
@@ -51,6 +60,13 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
                 return made, (obj.__name__, dict(obj.__annotations__))
             if type(obj) is functools.cached_property:  # it holds a lock before Python 3.12
                 return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
+            if is_shared_generator(obj):
+                return getattr, (sys.modules["numpy.random.mtrand"], "_rand")
+            if class_name(type(obj)) == "torch.Tensor" and _is_tiny(obj.dtype):
+                # torch doesn't read its own pickles of these.
+                import torch
+
+                return torch.Tensor.view, (obj.detach().view(torch.uint8), obj.dtype)
             attributes = _forgotten(obj)
             if attributes:
                 made, arguments, state = obj.__reduce__()
@@ -76,6 +92,10 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
             hint="save what it was made from, or what it gives, instead",
         ) from error
     return out.getvalue()
+
+
+def _is_tiny(dtype: Any) -> bool:
+    return str(dtype).startswith("torch.float8")
 
 
 def _forgotten(value: Any) -> dict[str, Any]:
