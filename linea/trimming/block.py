@@ -95,7 +95,7 @@ class Block(Effects):
                 if node.name not in need and is_simple_class(node) and not way.risk:
                     return False, need
                 return True, need | {node.name, *names_in(node)}
-            case ast.Raise() if not way.risk:
+            case ast.Raise() if not way.risk and self.program.under_way.isdisjoint(names_in(node)):
                 return False, need  # it never ran: what it is in ran to its end
             case ast.Break() | ast.Continue():
                 return way.jumps, need

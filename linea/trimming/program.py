@@ -124,6 +124,8 @@ class Program:
     ) -> None:
         self.pieces = pieces
         self.saved = saved
+        self.under_way = {c.function for c in saved.calls if c.function} if saved else set()
+        """Functions that are running."""
         self.results = results
         self.user_classes = user_classes
         self.ok = True

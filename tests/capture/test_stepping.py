@@ -387,8 +387,9 @@ if __name__ == "__main__":
 """
 
 
-def test_values_saved_inside_hold_what_made_them(tmp_path: Path) -> None:
-    (tmp_path / "p.py").write_text(SCRIPT)
+@pytest.mark.parametrize("call", ["main()", "raise SystemExit(main())", "code = main()"])
+def test_values_saved_inside_hold_what_made_them(call: str, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(SCRIPT.replace("    main()\n", f"    {call}\n"))
 
     def linea(*arguments: str) -> str:
         done = subprocess.run(
@@ -403,7 +404,7 @@ def test_values_saved_inside_hold_what_made_them(tmp_path: Path) -> None:
         "    squares = [r * r for r in rows]\n"
         '    linea.save(sum(squares) + 1, "total")\n'
         'if __name__ == "__main__":\n'
-        "    main()\n"
+        f"    {call}\n"
     )
     assert "squares" not in linea("show", "--code", "rows")
     assert 'report["squares"]' in linea("show", "--code", "report")

@@ -23,7 +23,11 @@ ENDS = ["main()", 'if __name__ == "__main__":\n    main()', "code = main()", "sy
 
 
 def wrapped(rng: random.Random, body: str, names: list[str]) -> str:
-    """`body` as the body of a function that is called once, and leaves `names` as globals."""
+    """`body` as the body of a function that is called once, or of a guard; it leaves `names` as globals."""
+    if rng.random() < 0.25:
+        lines = [body, *(f"kept_{name} = {name}" for name in names)]
+        inner = textwrap.indent("\n".join(lines), "    ")
+        return f"import sys\nif __name__ == \"__main__\":\n{inner}\n"
     left = {name: f"kept_{name}" for name in names}
     lines = [f"global {', '.join(left.values())}"] if left else []
     lines += [body, *(f"{kept} = {name}" for name, kept in left.items())]

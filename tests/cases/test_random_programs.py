@@ -31,6 +31,11 @@ def test_slices_of_random_programs_over_shared_arrays_are_right() -> None:
     assert ", 0 wrong" in (out := run(0, 30, "arrays.py")), out
 
 
+def test_slices_of_random_programs_inside_a_function_are_right() -> None:
+    """Sixty programs that do everything in `main()`, or under `if __name__ == "__main__":`."""
+    assert ", 0 wrong" in (out := run(0, 60, "inside.py")), out
+
+
 @pytest.mark.slow
 def test_slices_of_many_random_programs_are_right() -> None:
     """As many more as LINEA_FUZZ asks for, a thousand without it."""
