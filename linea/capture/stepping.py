@@ -27,6 +27,7 @@ from linea.capture import tracing
 from linea.capture.evidence import begin
 from linea.capture.running import Running
 from linea.capture.source import Uses, span
+from linea.names import bound_in
 from linea.trace import Place, Statement, Within
 from linea.trimming import stands_alone
 
@@ -148,8 +149,8 @@ class Stepping:
         if found is None:
             return
         name, whole = found
-        function = self.session.tools.scope.namespace.get(name)
-        if type(function) is not types.FunctionType or not self._can_be_entered(function, name):
+        function = _function_behind(self.session.tools.scope.namespace.get(name))
+        if function is None or not self._can_be_entered(function, name):
             return
         entered = self._entered(function, name, whole, running)
         if entered is None:
@@ -163,7 +164,6 @@ class Stepping:
             function.__globals__ is self.session.namespace
             and function.__name__ == name
             and not function.__closure__
-            and not function.__dict__
             and not code.co_flags & _LAZY
             and _SEES_FRAMES.isdisjoint(code.co_names)
             and all(e.function is not function for e in self.stack)
@@ -179,16 +179,20 @@ class Stepping:
             return None
         tree, node = _parsed(defined.source, name)
         code = function.__code__
-        if tree is None or node is None or node.decorator_list:
+        if tree is None or node is None:
             return None
         if not all(stands_alone(n, defined.source) for n in node.body):
             return None  # it couldn't be cut there
         statements = [_statement(n, defined.source, defined.place) for n in node.body]
-        ast.increment_lineno(tree, code.co_firstlineno - node.lineno)
+        first_line = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        ast.increment_lineno(tree, code.co_firstlineno - first_line)
         flags = code.co_flags & _FUTURES
         if _compiled(node, code.co_filename, flags) != code:
             return None  # it isn't what the text says
         body = node.body
+        bound, outside = bound_in(body)
+        if self.stack and not (bound - outside).isdisjoint(self._around()):
+            return None  # its variables have the names of others
         text = ast.get_docstring(node, clean=False) is not None
         first = 1 if text else 0
         if len(body) - first < 2:
@@ -205,6 +209,10 @@ class Stepping:
         )  # fmt: skip
         probe._reached = lambda number, frame: self._reached(entered, number, frame)
         return entered
+
+    def _around(self) -> set[str]:
+        """Names of the functions under way."""
+        return {name for e in self.stack for name in e.names}
 
     def _definition(self, name: str) -> Statement | None:
         for step in reversed(self.session.steps):
@@ -240,8 +248,7 @@ class Stepping:
         entered.call = len(session.steps)
         entered.number = entered.first
         self.stack.append(entered)
-        if not self._look():
-            self.give_up()
+        if not self._looks(entered):
             return
         caller = entered.caller
         reads = session.tools.scope.read(entered.node, entered.uses)
@@ -252,8 +259,7 @@ class Stepping:
 
     def _advance(self, entered: Entered, number: int) -> None:
         session = self.session
-        if not self._look():
-            self.give_up()
+        if not self._looks(entered):
             return
         try:
             session.after(None, inside=True)
@@ -277,40 +283,59 @@ class Stepping:
             reads |= rest.reads - {entered.function.__name__}
         return replace(rest, uses=entered.uses, reads=reads, within=self.within())
 
-    def _look(self) -> bool:
-        """Have the session look at all names; False where they can't be told apart."""
-        own = self.session.namespace
-        self.view.clear()
-        self.view.update(own)
-        left = {e.probed: e for e in self.stack if e.number is not None}
+    def _looks(self, entered: Entered) -> bool:
+        """Have the session look at all names; False if stepping through `entered` had to end for it."""
+        while (level := self._look()) is not None:
+            self.give_up(level)
+        return entered in self.stack
+
+    def _look(self) -> int | None:
+        """Lay the variables of the functions under way over the globals.
+
+        Where they can't be had, or told apart, give the level of the stack that is to be given up.
+        """
+        view = self.view
+        view.clear()
+        if not self.stack:
+            return None
+        view.update(self.session.namespace)
+        left = {e.probed: n for n, e in enumerate(self.stack) if e.number is not None}
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and left:
-            entered = left.pop(frame.f_code, None)
-            if entered is not None and not self._take(frame, entered):
-                return False
+            level = left.pop(frame.f_code, None)
+            if level is not None:
+                mine = self._variables(frame, self.stack[level])
+                if mine is None:
+                    return level
+                if self._clashes(mine, self.stack[level]):
+                    return len(self.stack) - 1
+                view.update(mine)
             frame = frame.f_back
         if left:
-            return False
+            return min(left.values())
         cells = frozenset(c for e in self.stack for c in e.plain.co_cellvars)
-        self.session.tools.use(self.view, cells)
-        return True
+        self.session.tools.use(view, cells)
+        return None
 
-    def _take(self, frame: types.FrameType, entered: Entered) -> bool:
-        """Add the local variables of `frame` to those seen."""
+    def _variables(self, frame: types.FrameType, entered: Entered) -> dict[str, Any] | None:
+        """The variables of a function; None where somebody else would see that they were asked for."""
         # The frame, `copied`, the argument: more, and somebody else sees this copy as well.
         if entered.copied is not None and sys.getrefcount(entered.copied) > 3:
-            return False
+            return None
         found = frame.f_locals
         mine = dict(found)
         if type(found) is dict:
             # Before Python 3.13 this is a copy that the frame keeps: nothing may live longer for it.
             entered.copied = found
             found.clear()
+        return mine
+
+    def _clashes(self, mine: dict[str, Any], entered: Entered) -> bool:
+        """Whether a name stands for one thing in a function and another outside."""
         view, own = self.view, self.session.namespace
         if any(name in view and view[name] is not value for name, value in mine.items()):
-            return False
-        view.update(mine)
-        return not any(name in own and name not in mine for name in entered.names)
+            return True
+        return any(name in own and name not in mine for name in entered.names)
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -318,8 +343,8 @@ class Stepping:
         if not self.stack or self.view:
             yield
             return
-        if not self._look():
-            self.give_up()
+        while (level := self._look()) is not None:
+            self.give_up(level)
         try:
             yield
         finally:
@@ -380,18 +405,19 @@ class Stepping:
             self.armed.probe.let_go()
             self.armed = None
 
-    def give_up(self) -> None:
-        """Take the outermost calling statement as one step again."""
+    def give_up(self, level: int = 0) -> None:
+        """Take the statement that called the function at `level` of the stack as one step again."""
         self.disarm()
         self.view.clear()
-        self.session.tools.use(self.session.namespace)
-        if not self.stack:
+        if level == 0:
+            self.session.tools.use(self.session.namespace)
+        if level >= len(self.stack):
             return
-        outermost = self.stack[0]
-        while self.stack:
+        entered = self.stack[level]
+        while len(self.stack) > level:
             self.stack.pop().probe.let_go()
-        self.session.take_back(outermost.call)
-        self.session.open = outermost.caller
+        self.session.take_back(entered.call)
+        self.session.open = entered.caller
 
 
 def called_once(node: ast.stmt) -> tuple[str, bool] | None:
@@ -420,6 +446,32 @@ def called_once(node: ast.stmt) -> tuple[str, bool] | None:
             return name, False
         case ast.Call(func=ast.Name(id=name)):
             return name, False
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=runner), attr=attr), args=[ast.Name(id=name)]
+        ):
+            return (name, False) if (runner, attr) in _RUNNERS else None
+    return None
+
+
+_RUNNERS = frozenset({
+    ("typer", "run"), ("fire", "Fire"), ("app", "run"), ("tyro", "cli"), ("jsonargparse", "CLI"), ("defopt", "run"),
+})  # fmt: skip
+"""Functions of libraries that read a command line and call the function they are given."""
+
+
+def _function_behind(value: object) -> types.FunctionType | None:
+    """The user's function that calling `value` calls, once."""
+    kind = type(value)
+    if isinstance(value, types.FunctionType):
+        inner = value.__dict__.get("__wrapped__")
+        if inner is None:
+            return value
+        # Of decorators only those are known to call it once.
+        known = str(value.__globals__.get("__name__", "")).partition(".")[0] == "hydra"
+        return inner if known and type(inner) is types.FunctionType else None
+    if str(kind.__module__).partition(".")[0] in ("click", "rich_click"):
+        inner = getattr(value, "__dict__", {}).get("callback")
+        return inner if type(inner) is types.FunctionType else None
     return None
 
 

@@ -277,6 +277,29 @@ def test_where_its_names_could_be_mistaken_a_call_is_one_statement(
     assert all(not s.within for s in session.steps) or what == "itself"
 
 
+def test_a_command_of_click_is_cut_as_well(tmp_path: Path) -> None:
+    pytest.importorskip("click")
+    program = (
+        "import click\nrows = [3, 1]\n@click.command()\n@click.option('--n', default=4)\ndef main(n):\n"
+        "    other = [n]\n    other.append(1)\n    rows.append(n)\nmain(standalone_mode=False)\n"
+    )
+    session = watched(program, tmp_path)
+    code = slice_of_name(session, "rows").code
+    assert "other" not in code and "rows.append(n)" in code
+
+
+def test_functions_with_variables_of_the_same_name_are_stepped_through_one_at_a_time(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "def more(rows):\n    rows = list(rows)\n    rows.append(3)\n    return rows\n"
+        "def main():\n    global out\n    rows = [1]\n    unused = more([2])\n    rows = more(rows)\n    out = rows\nmain()\n"
+    )
+    session = watched(program, tmp_path)
+    code = slice_of_name(session, "out").code
+    assert code == program.replace("    unused = more([2])\n", "")
+
+
 SAME = {
     "arrays can be resized, objects die when they would": """
 import weakref
