@@ -26,6 +26,14 @@ def _changed_since(done: Operation) -> StoreError:
     )
 
 
+def _whole_name(done: Operation) -> str | None:
+    """The artifact that an operation deleted or restored as a whole."""
+    found = [each.ref for each in done.refs if each.ref.startswith(refs.DELETED)]
+    if done.kind not in ("delete", "restore") or not found:
+        return None
+    return refs.decode(found[0].removeprefix(refs.DELETED))
+
+
 class Repository(Noting):
     """A store of versions, each a commit of a bare git repository.
 
@@ -91,7 +99,7 @@ class Repository(Noting):
         def reverse(batch: Batch) -> tuple[list[RefChange], None]:
             if done.kind == "save":
                 return self._unsaved(batch, done), None
-            changes = [RefChange(each.ref, each.new, each.old) for each in done.refs]
+            changes = [self._ref_back(each, done) for each in done.refs]
             for change in changes:
                 if self._backend.ref(change.ref) != change.old:
                     raise _changed_since(done)
@@ -99,6 +107,26 @@ class Repository(Noting):
 
         self._write(reverse, f"undo: {done.what}", Doing("undo", undoes=done.id))
         return done
+
+    def _ref_back(self, moved: RefChange, done: Operation) -> RefChange:
+        """The move that takes back that of one ref.
+
+        When an artifact was deleted or restored as a whole, and saves after that were taken back, it
+        has gone on with their versions, which are hidden: these go with it.
+        """
+        exactly = RefChange(moved.ref, moved.new, moved.old)
+        place = next((each for each in done.refs if each.new is not None), None)
+        name = _whole_name(done)
+        if name is None or place is None:
+            return exactly
+        tip, hidden = self._backend.ref(place.ref), self.hidden()
+        for entry in self._chain(tip, name) if tip is not None else ():
+            if ObjectId(entry.commit) == place.new:
+                back = (tip, moved.old) if moved.ref == place.ref else (None, tip)
+                return RefChange(moved.ref, *back)
+            if entry.commit not in hidden:
+                break
+        return exactly
 
     def _operation(self, id: str | None) -> Operation:
         known = operations.parse(self._backend.recorded())
@@ -125,6 +153,7 @@ class Repository(Noting):
         """Hide what was saved, and put its tags back to where they were."""
         changes: list[RefChange] = []
         hide: list[CommitId] = []
+        shown: set[ObjectId] = set()
         names = list(dict.fromkeys(name for name, _, _ in done.versions))
         for name in names:
             saved = {commit for each, _, commit in done.versions if each == name}
@@ -138,12 +167,16 @@ class Repository(Noting):
                     RefChange(ref, tip, None),
                     RefChange(kept, self._backend.ref(kept), tip),
                 ]
+                if any(each.ref == kept for each in done.refs):
+                    # It had been deleted, and hid what was there before.
+                    hide += living
+                    shown |= {note.commit for note in done.notes if note.ref == refs.HIDDEN}
             else:
                 hide += [commit for commit in living if commit in saved]
         for change in done.refs:
             if change.ref.startswith(refs.TAGS) and self._backend.ref(change.ref) == change.new:
                 changes.append(RefChange(change.ref, change.new, change.old))
-        return [*changes, *self._hide(batch, hide, ", ".join(names))]
+        return [*changes, *self._hide(batch, hide, ", ".join(names), shown)]
 
     def _notes_back(self, batch: Batch, done: Operation) -> list[RefChange]:
         changes: list[RefChange] = []

@@ -250,13 +250,20 @@ class Saving(Archive):
         return {change.ref: change for change in changes}
 
     def _hide(
-        self, batch: Batch, commits: Iterable[CommitId], name: str, *, undo: bool = False
+        self,
+        batch: Batch,
+        commits: Iterable[CommitId],
+        name: str,
+        shown: Iterable[ObjectId] = (),
+        *,
+        undo: bool = False,
     ) -> list[RefChange]:
-        """Mark versions as deleted, or as not deleted any more."""
+        """Mark versions as deleted, or as not deleted any more, as those that are `shown`."""
         now = self._clock()
         mark = None if undo else layout.dumps({"format": 1, "deleted": now.isoformat()})
         hidden = self.hidden()
         changes = {ObjectId(each): mark for each in commits if (each in hidden) is undo}
+        changes |= {each: None for each in shown if each in hidden}
         if not changes:
             return []
         message = f"{'Restore' if undo else 'Delete'} versions of {name}"

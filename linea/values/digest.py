@@ -401,6 +401,8 @@ class Walk:
 
     def _reduced(self, value: object) -> bytes:
         kind = type(value)
+        if kind.__name__ == "NaTType":  # pandas 2 and 3 have it in other modules
+            return join("global", b"pandas", b"NaT")
         if is_shared_generator(value):
             return join("global", b"numpy.random.mtrand", b"_rand")
         reduced = self._reduce(value)

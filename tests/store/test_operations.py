@@ -9,7 +9,7 @@ import pytest
 from linea.errors import NoSuchVersionError, StoreError
 from linea.model import InputFile, Verdict
 from linea.store import operations
-from linea.store.repository import Repository
+from linea.store.repository import MemoryRepository, Repository
 
 from .drafts import NOON, digest, draft
 
@@ -58,6 +58,51 @@ def test_each_kind_is_taken_back(repository: Repository) -> None:
     assert repository.operations() == []
     with pytest.raises(NoSuchVersionError, match="nothing to undo"):
         repository.undo()
+
+
+def test_saved_again_after_deletion(repository: Repository) -> None:
+    """A name that was deleted and saved anew is taken back step by step, to what it was."""
+    repository.commit([draft("a", b"1")])
+    repository.commit([draft("a", b"2")])
+    repository.delete("a", 1)
+    seen = [state(repository)]
+    repository.delete("a")
+    repository.commit([draft("a", b"3")])
+    repository.undo()
+    assert state(repository) == {}
+    undone = repository.operations()[0]
+    repository.undo()
+    assert (undone.kind, state(repository)) == ("delete", seen[0])
+    [again] = repository.commit([draft("a", b"4")])
+    assert again.number == 4  # 3 was given
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_row_of_changes_is_taken_back(seed: int) -> None:
+    """Whatever was saved, deleted and restored: undone one by one, each state comes back."""
+    told, repository = random.Random(seed), MemoryRepository()
+    seen = [state(repository)]
+    while len(seen) < 16:
+        name = told.choice("ab")
+        numbers = (
+            [v.number for v in repository.versions(name)] if name in repository.names() else []
+        )
+        gone = name not in repository.names() and name in repository.deleted()
+        change = told.choice(["save", "save", "delete", "version", "restore"])
+        if change == "save":
+            repository.commit([draft(name, told.randbytes(2))])
+        elif change == "delete" and numbers:
+            repository.delete(name)
+        elif change == "version" and numbers:
+            repository.delete(name, told.choice(numbers))
+        elif change == "restore" and gone:
+            repository.restore(name)
+        else:
+            continue
+        seen.append(state(repository))
+    for before in reversed(seen[:-1]):
+        repository.undo()
+        assert state(repository) == before
 
 
 def test_undoing_is_undone(repository: Repository) -> None:
