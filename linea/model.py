@@ -182,6 +182,12 @@ class Part:
     """xxh3 of the part's bytes: checked whenever the part is read."""
 
 
+class Unchecked(str):
+    """Why a value couldn't be held against what its manifest says; nothing is wrong with it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ValueRecord:
     """What the manifest says of a value: enough to answer most questions without loading it."""

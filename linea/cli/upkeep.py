@@ -11,7 +11,7 @@ from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import Project, complete_revisions, now, project, revision
 from linea.errors import LineaError
 from linea.history.revision import parse_time, resolve, shortlist
-from linea.store.fsck import Problem
+from linea.store.fsck import Problem, Repaired
 from linea.store.fsck import Report as Checked
 from linea.store.upkeep import GRACE, Policy, Report
 
@@ -139,8 +139,9 @@ def fsck(
 
     Reads every file and object of the store and every version of every artifact, those that were
     removed included, and holds them against their ids, manifests and digests. Exits with 2 when
-    something is damaged. --repair gets whole copies from other stores and from elsewhere in this
-    one; for values that a re-run made again before, it runs their code once more.
+    something is damaged. --repair gets whole copies from other stores, from the remotes that git
+    knows the store by (git -C .linea remote add) and from elsewhere in this one; for values that a
+    re-run made again before, it runs their code once more.
 
     \b
     Example:
@@ -165,7 +166,7 @@ def fsck(
         report = here.repository.fsck(values.digest_bytes, recheck)
         repaired = None
         if repair and report.problems:
-            repaired = here.repository.repair(report, source or [])
+            repaired = _repaired(here, report, source or [])
             report = here.repository.fsck(values.digest_bytes, recheck)
             if _made_again(here, report):
                 report = here.repository.fsck(values.digest_bytes, recheck)
@@ -174,6 +175,7 @@ def fsck(
             {
                 "versions": report.versions,
                 "problems": [_problem(each) for each in report.problems],
+                "unchecked": [{"revision": rev, "why": why} for rev, why in report.unchecked],
                 "repaired": None if repaired is None else repaired.objects,
             }
         )
@@ -184,14 +186,38 @@ def fsck(
     count = render.plural(report.versions, "version")
     if not report.problems:
         screen.line(f"{count}, all as stored")
+        _tell_unchecked(report)
         return 0
     screen.line(f"{count}, {render.plural(len(report.problems), 'problem')}")
     for each in report.problems:
         hits = shortlist(each.hits)
         screen.line(f"  {render.clean(f'{hits}: ' if hits else '')}{render.clean(each.what)}")
+    _tell_unchecked(report)
     if not repair:
         render.suggest("linea fsck --repair --from DIR", "get it from another store")
     return 2
+
+
+def _repaired(here: Project, report: Checked, sources: list[Path]) -> Repaired:
+    """Get what is damaged from the stores that were named, and from the store's git remotes."""
+    from linea.store.remotes import fetched, remotes
+
+    store = here.repository.path
+    known = remotes(store) if store is not None else []
+    if store is None or not known:
+        return here.repository.repair(report, sources)
+    render.say(f"Looking in {', '.join(render.clean(each.name) for each in known)}.")
+    with fetched(store, known) as (folders, unreached):
+        for each in unreached:
+            render.say(f"{render.clean(each.remote.name)} can't be read: {render.clean(each.why)}")
+        return here.repository.repair(report, [*sources, *folders])
+
+
+def _tell_unchecked(report: Checked) -> None:
+    """Say which values weren't loaded, by the reason."""
+    for why in dict.fromkeys(why for _, why in report.unchecked):
+        which = shortlist([revision for revision, each in report.unchecked if each == why])
+        render.say(f"Not loaded: {render.clean(which)}: {render.clean(why)}")
 
 
 def _made_again(here: Project, report: Checked) -> int:

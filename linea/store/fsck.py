@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linea.errors import LineaError, NoStoreError
-from linea.model import ReadPart, ValueRecord, Version
+from linea.model import ReadPart, Unchecked, ValueRecord, Version
 from linea.store import layout, packing, refs
 from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.objects import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Digest = Callable[[bytes], str]
 
 Recheck = Callable[[ValueRecord, ReadPart], Iterable[str]]
-"""Loads a value and says what its manifest tells of it that isn't so."""
+"""Loads a value and says what its manifest tells of it that isn't so, or that it is Unchecked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Report:
 
     versions: int
     problems: tuple[Problem, ...]
+    unchecked: tuple[tuple[str, str], ...] = ()
+    """Revisions whose values couldn't be loaded for the check, each with the reason."""
 
 
 def check(
@@ -64,7 +66,7 @@ def check(
     With `recheck`, values are loaded too.
     """
     files = list(_file_problems(backend.path)) if backend.path is not None else []
-    versions, problems = 0, list[Problem]()
+    versions, problems, unchecked = 0, list[Problem](), list[tuple[str, str]]()
     dropped, rebuilt = _dropped(repository), repository.rebuilt()
     hit: dict[ObjectId, list[str]] = {}
     looked: dict[ObjectId, tuple[ObjectId, ...]] = {}
@@ -82,14 +84,18 @@ def check(
             if not broken:
                 problems += _manifest_problems(repository, backend, found, digest)
             if not broken and id not in dropped:
-                problems += _value_problems(repository, found, digest, recheck)
+                for problem in _value_problems(repository, found, digest, recheck):
+                    if isinstance(problem, Unchecked):
+                        unchecked.append((found.revision, str(problem)))
+                    else:
+                        problems.append(problem)
             id = found.previous
     problems += [
         Problem(f"object {id[:10]} is {_state(backend, id)}", tuple(hits), (id,))
         for id, hits in hit.items()
     ]
     problems += _ref_problems(repository, backend, looked)
-    return Report(versions, (*files, *problems))
+    return Report(versions, (*files, *problems), tuple(unchecked))
 
 
 def _histories(backend: Backend) -> Iterator[tuple[str, ObjectId]]:
@@ -194,7 +200,7 @@ def _manifest_problems(
 
 def _value_problems(
     repository: Repository, version: Version, digest: Digest, recheck: Recheck | None
-) -> Iterator[Problem]:
+) -> Iterator[Problem | Unchecked]:
     """Parts of a value that aren't what the manifest says of them, or a value that isn't."""
     read = repository.read_part(version)
     whole = True
@@ -213,7 +219,7 @@ def _value_problems(
             yield Problem(what, (version.revision,))
     if whole and recheck is not None:
         for what in recheck(version.value, read):
-            yield Problem(what, (version.revision,))
+            yield what if isinstance(what, Unchecked) else Problem(what, (version.revision,))
 
 
 def _dropped(repository: Repository) -> frozenset[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
-from linea.errors import LineaError
-from linea.model import Encoded, ReadPart, ValueRecord
+from linea.errors import LineaError, NewerStoreError
+from linea.model import Encoded, ReadPart, Unchecked, ValueRecord
 from linea.values import codec
 
 _TOLD = ("kind", "type", "digest", "columns", "pickled", "stable")
@@ -18,13 +18,21 @@ def recheck(record: ValueRecord, read: ReadPart, *, trusted: bool = False) -> It
     """Load a value, and say what the manifest tells of it that isn't so.
 
     A pickled one, whose code would run, only if it is `trusted`; its parts are what can be checked
-    of it otherwise. A value that needs a library which isn't there is left out as well.
+    of it otherwise. Of that, and of a value whose codec or library isn't there, it says that it is
+    Unchecked.
     """
-    if record.codec in _DECODED_AS_OTHERS or (record.pickled and not trusted):
+    if record.codec in _DECODED_AS_OTHERS:
+        return
+    if record.pickled and not trusted:
+        yield Unchecked("it is pickled, and loading it runs code: linea fsck --strict --trust")
         return
     try:
         again = _again(record, read, trusted)
-    except ImportError:
+    except ImportError as error:
+        yield Unchecked(f"{error.name or error} isn't installed")
+        return
+    except NewerStoreError as error:
+        yield Unchecked(error.message)
         return
     except LineaError as error:
         yield f"its value can't be read: {error.message}"

@@ -54,7 +54,6 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "kind": (_set("value", "kind", to="array"), "kind"),
     "type": (_set("value", "type", to="polars.Series"), "type"),
     "codec": (_set("value", "codec", to="array"), "value can't be read"),
-    "unknown codec": (_set("value", "codec", to="none.Such"), "no codec named"),
     "rows": (_set("value", "summary", "rows", to=99), "rows are 3, not 99"),
     "column's digest": (_set("value", "columns", 0, "digest", to=OTHER), "digest of its column"),
     "column's type": (_set("value", "columns", 0, "type", to="string"), "not string"),
@@ -108,6 +107,18 @@ def test_a_lie_is_told_of(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if what in FREE:
         return
     assert problems and any(told in each for each in problems), problems
+
+
+def test_what_cannot_be_loaded_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value whose codec isn't installed, or that is pickled, is told of, not taken for damage."""
+    repository = _store(_set("value", "codec", to="none.Such"), monkeypatch)
+    repository.commit([draft("b", value=values.encode(np.random.default_rng(3)))])
+    found = repository.fsck(
+        values.digest_bytes, lambda r, p: values.recheck(r, p) if r.codec != "table" else ()
+    )
+    assert [p for p in found.problems if p.hits != ("parent@v1",)] == []
+    told = dict(found.unchecked)
+    assert "no codec named 'none.Such'" in told["a@v1"] and "--trust" in told["b@v1"]
 
 
 VALUES: dict[str, Callable[[], Any]] = {
