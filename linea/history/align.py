@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -132,14 +132,17 @@ class Alignment:
     """How many statements stand elsewhere now, or are only written differently."""
 
 
-def align(old: str, new: str) -> Alignment:
-    """Align two sources; a statement that moved or was only reformatted is the same statement."""
+def align(old: str, new: str, wanted: Collection[int] | None = None) -> Alignment:
+    """Align two sources; a statement that moved or was only reformatted is the same statement.
+
+    Where only some lines of `new` are `wanted`, what becomes of the others may be left open.
+    """
     before, after = old.splitlines(), new.splitlines()
     if before == after:
         return Alignment(tuple(range(len(after))), ())
     work = _Work(before, after)
     work.match_lines()
-    if work.is_open():
+    if work.is_open(wanted):
         work.match_statements(old, new)
         work.match_comments()
     removed = tuple(
@@ -161,9 +164,10 @@ class _Work:
         self.origin[new] = old
         self.kept.add(old)
 
-    def is_open(self) -> bool:
-        """Say whether a line on either side could still be matched."""
-        return len(self.kept) < len(self.before) and None in self.origin
+    def is_open(self, wanted: Collection[int] | None) -> bool:
+        """Say whether a wanted line could still be matched."""
+        left = self.origin if wanted is None else [self.origin[line] for line in wanted]
+        return len(self.kept) < len(self.before) and None in left
 
     def match_lines(self) -> None:
         """Match what a plain line diff matches."""

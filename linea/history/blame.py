@@ -78,7 +78,7 @@ def blame(repository: Reader, version: Version) -> list[LineOrigin]:
             break
         before = repository.code(older)
         if before != code:
-            origin = align(before, code).origin
+            origin = align(before, code, standing.values()).origin
             for line, at in list(standing.items()):
                 came_from = origin[at]
                 if came_from is not None:

@@ -19,7 +19,6 @@ from linea.model import ArtifactName, CommitId, Verdict, Version, is_inner
 
 if TYPE_CHECKING:
     from linea.store.layout import Entry
-    from linea.store.ledger import Ledger
 
 
 class LogEntry(NamedTuple):
@@ -153,12 +152,13 @@ def _history(
         entries = (each for each in entries if each.number <= start.number)
     fresh: list[Line] = []
     older: list[Any] | None = None
+    loaded = _Loaded(repository)
     for entry, before in pairwise(chain(entries, [None])):
         assert entry is not None
         older = known.since(name, entry.commit) if len(fresh) >= few else None
         if older is not None:
             break
-        line = _line(repository, entry, before)
+        line = _line(repository, loaded, entry, before)
         fresh.append(line)
         moment = datetime.fromisoformat(line.created)
         yield moment, line.number, name, line, partial(_given, repository, entry)
@@ -180,8 +180,21 @@ def _given(repository: Reader, entry: Entry, commit: CommitId) -> Version:
     return repository.loaded(entry)
 
 
-def _line(repository: Reader, entry: Entry, before: Entry | None) -> Line:
-    row = _row(repository, repository.ledger(_ROWS), entry, before)
+class _Loaded:
+    """Versions of one artifact, newest first, each read once: what one is compared with comes next."""
+
+    def __init__(self, repository: Reader) -> None:
+        self._repository = repository
+        self._last: Version | None = None
+
+    def __call__(self, entry: Entry) -> Version:
+        if self._last is None or self._last.commit != entry.commit:
+            self._last = self._repository.loaded(entry)
+        return self._last
+
+
+def _line(repository: Reader, loaded: _Loaded, entry: Entry, before: Entry | None) -> Line:
+    row = _row(repository, loaded, entry, before)
     return Line(
         entry.commit,
         entry.number,
@@ -210,16 +223,17 @@ def _written(row: _Row) -> list[Any]:
     return [row.before, row.created.isoformat(), row.message, told, row.added, row.removed]
 
 
-def _row(repository: Reader, rows: Ledger, entry: Entry, before: Entry | None) -> _Row:
+def _row(repository: Reader, loaded: _Loaded, entry: Entry, before: Entry | None) -> _Row:
     """What happened at one version, from the cache or worked out."""
+    rows = repository.ledger(_ROWS)
     kept = rows.get(entry.commit)
     compared = before.commit if before is not None else None
     if kept is not None and kept[0] == compared:
         said, created, message, changed, added, removed = kept
         told = tuple(Change(*each) for each in changed)
         return _Row(said, datetime.fromisoformat(created), message, told, added, removed)
-    version = repository.loaded(entry)
-    previous = repository.loaded(before) if before is not None else None
+    version = loaded(entry)
+    previous = loaded(before) if before is not None else None
     row = _worked_out(repository, version, previous)
     rows.put(entry.commit, _written(row))
     return row

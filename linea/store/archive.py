@@ -251,7 +251,10 @@ class Archive:
     # ------------------------------------------------------------------------------------- reading
     def code(self, version: Version | Entry) -> str:
         """The slice that makes the value."""
-        tree = self._tree(version.commit, version.revision)
+        if isinstance(version, Entry):
+            tree = self._tree_of(version, version.revision)
+        else:
+            tree = self._tree(version.commit, version.revision)
         if layout.CODE not in tree:
             raise DamagedStoreError(
                 f"{version.revision} has no {layout.CODE} in the store", hint=_FSCK
@@ -499,6 +502,9 @@ class Archive:
             id = entry.previous
 
     def _entry(self, id: ObjectId, what: str) -> Entry:
+        return self._recalled(id, lambda: self._entry_read(id, what))
+
+    def _entry_read(self, id: ObjectId, what: str) -> Entry:
         ledger = self.ledger(ENTRIES)
         row = ledger.one(id)
         if row is None:
@@ -558,7 +564,9 @@ class Archive:
         return self._environments[id]
 
     def _tree(self, commit: str, what: str) -> dict[str, TreeEntry]:
-        entry = self._entry(ObjectId(commit), what)
+        return self._tree_of(self._entry(ObjectId(commit), what), what)
+
+    def _tree_of(self, entry: Entry, what: str) -> dict[str, TreeEntry]:
         return self._recalled(
             entry.tree, lambda: _parsed_tree(self._read(entry.tree, what).data, what)
         )

@@ -37,6 +37,7 @@ class ObjectFolder:
         self._unreadable: dict[str, str] = {}
         self._listed: dict[Path, int] = {}
         self._recent: Pack | None = None
+        """The pack that something was found in: what is asked for next is likely there, too."""
 
     def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         """Give an object, its bytes checked against its id, from wherever it is whole."""
@@ -100,8 +101,12 @@ class ObjectFolder:
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there, without looking at its bytes."""
         raw = bytes.fromhex(id)
+        recent = self._recent
+        if recent is not None and _holds(recent, raw) is True:
+            return True
         for pack in reversed(list(self._packs.values())):
             if _holds(pack, raw) is True:
+                self._recent = pack
                 return True
         return any(
             # A pack whose index is damaged doesn't count: the object is then written once more.

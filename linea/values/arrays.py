@@ -36,41 +36,46 @@ def data_hash(array: np.ndarray[Any, Any]) -> bytes:
     return state.digest()
 
 
-def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> None:
-    """Feed an array's elements to a hash in C order."""
+def update(state: xxhash.xxh3_128, array: np.ndarray[Any, Any]) -> bool:
+    """Feed an array's elements to a hash in C order; say whether there may be a NaN among them."""
     if not array.size:
-        return
+        return False
     if array.flags.c_contiguous:
-        feed(state, array.reshape(-1))
-        return
+        return feed(state, array.reshape(-1))
     step = max(1, BLOCK // max(1, array.dtype.itemsize))
+    nans = False
     if array.ndim > 1 and array[0].size >= step:
         for row in array:
-            update(state, row)
-        return
+            nans |= update(state, row)
+        return nans
     rows = max(1, step // max(1, array[0].size if array.ndim > 1 else 1))
     for start in range(0, len(array), rows):
-        feed(state, np.ascontiguousarray(array[start : start + rows]).reshape(-1))
+        block = np.ascontiguousarray(array[start : start + rows])
+        nans |= feed(state, block.reshape(-1))
+    return nans
 
 
-def feed(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> None:
-    """Feed a flat, contiguous array to a hash as bytes that equal elements share."""
+def feed(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> bool:
+    """Feed a flat, contiguous array to a hash as bytes that equal elements share.
+
+    Say whether there may be a NaN among them.
+    """
     dtype = flat.dtype
     if dtype.byteorder == ">" or (dtype.byteorder == "=" and not np.little_endian):
         flat = flat.astype(dtype.newbyteorder("<"))
     if dtype.kind == "c":
         flat = flat.view(flat.real.dtype)
     if flat.dtype.kind == "f":
-        _feed_floats(state, flat)
-    else:
-        state.update(flat.view(np.uint8).data)
+        return _feed_floats(state, flat)
+    state.update(flat.view(np.uint8).data)
+    return False
 
 
-def _feed_floats(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> None:
+def _feed_floats(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> bool:
     """Feed floats in blocks that stay in the processor's cache, every NaN made the same."""
     width = flat.dtype.itemsize
     step = FLOATS // width
-    nans = False
+    nans = some = False
     with np.errstate(invalid="ignore"):
         for start in range(0, flat.size, step):
             block = flat[start : start + step]
@@ -78,9 +83,11 @@ def _feed_floats(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> None:
                 # maximum propagates NaN and is the fastest probe numpy has.
                 top = np.maximum.reduce(block)
                 nans = bool(top != top)
+            some = some or nans
             if nans or width > 8:
                 block, nans = _canonical_floats(block)
             state.update(block.data)
+    return some or width > 8
 
 
 def _canonical_floats(block: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], bool]:

@@ -28,17 +28,22 @@ NAMES = {
 
 def column_hash(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> bytes:
     """Return the hash of a column given in chunks, however it is cut and laid out."""
+    return column_of(type, chunks, of).finish()
+
+
+def column_of(type: pa.DataType, chunks: Iterable[pa.Array], of: Of) -> Column:
+    """Return the hash in the making of a column given in chunks."""
     column = Column(type, of)
     for chunk in chunks:
         column.update(chunk)
-    return column.finish()
+    return column
 
 
-def numpy_column_hash(values: np.ndarray[Any, Any]) -> bytes:
-    """Return the hash of a column of numpy numbers: that of the Arrow column without nulls."""
+def numpy_column(values: np.ndarray[Any, Any]) -> Column:
+    """Return the hash in the making of a column of numpy numbers, as of Arrow without nulls."""
     column = Column(pa.from_numpy_dtype(values.dtype), _no_objects)
     column.numbers(values, 0, None)
-    return column.finish()
+    return column
 
 
 def masked_column_hash(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> bytes:
@@ -77,6 +82,8 @@ class Column:
         self.type = logical(type)
         self.of = of
         self.count = self.nulls = self.bytes = 0
+        self.nans = False
+        """Whether there may be a NaN among the numbers."""
         self.validity, self.lengths, self.data = (xxhash.xxh3_128() for _ in range(3))
         self.dtype = _fixed_dtype(self.type)
         kinds = pa.types
@@ -191,11 +198,20 @@ class Column:
         """Add fixed-width values; those of null rows count as zeros."""
         self.rows(len(values), nulls, valid)
         if not nulls or valid is None:
-            update(self.data, values)
+            self.nans |= update(self.data, values)
             return
         for start in range(0, len(values), ROWS):
             block = np.ascontiguousarray(values[start : start + ROWS])
-            feed(self.data, zeroed(block, valid[start : start + ROWS]))
+            self.nans |= feed(self.data, zeroed(block, valid[start : start + ROWS]))
+
+    def pieces(
+        self, lengths: np.ndarray[Any, Any], data: pa.Buffer | memoryview, nulls: int, valid: Any
+    ) -> None:
+        """Add texts as their lengths and the bytes of all; null rows have a length of 0."""
+        self.rows(len(lengths), nulls, valid)
+        self.lengths.update(np.ascontiguousarray(lengths, np.uint32).data)
+        self.bytes += memoryview(data).nbytes
+        self.data.update(data)
 
     def _texts(self, array: pa.Array) -> None:
         valid = self._validity(array)

@@ -9,33 +9,46 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linea.values.arrays import ndarray_hash
-from linea.values.columns import ROWS, Column, column_hash, masked_column_hash, numpy_column_hash
+from linea.values.columns import (
+    ROWS,
+    Column,
+    column_of,
+    logical,
+    masked_column_hash,
+    numpy_column,
+    text_offsets,
+)
 from linea.values.digest import Of, finish, join, number, text_bytes
 from linea.values.ipc import chunked, one
 from linea.values.packing import Source, source, whole
 from linea.values.tables import label_bytes, series_hash, table_hash
 
+Hashed = tuple[bytes, int | None]
+"""The hash of a column, and how many of its rows are null, where that came to light."""
 
-def pandas_hash(value: Any, of: Of) -> tuple[bytes, list[bytes]]:
+
+def pandas_hash(value: Any, of: Of) -> tuple[bytes, list[Hashed]]:
     """Return the hash of a pandas value, and those of its columns."""
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
-        hashes = [array_hash(bare(value.iloc[:, i].array), of) for i in range(value.shape[1])]
+        found = [hashed(bare(column.array), of) for _, column in value.items()]
         extras = _extras(value.index, value.attrs, of, value.columns.names)
-        return table_hash(
-            len(value), list(zip(_labels(value.columns), hashes, strict=True)), extras, of
-        ), hashes
+        named = [
+            (label, hash) for label, (hash, _) in zip(_labels(value.columns), found, strict=True)
+        ]
+        return table_hash(len(value), named, extras, of), found
     if isinstance(value, pd.Series):
-        hashes = [array_hash(bare(value.array), of)]
-        return series_hash(value.name, hashes[0], _extras(value.index, value.attrs, of), of), hashes
+        one = hashed(bare(value.array), of)
+        return series_hash(value.name, one[0], _extras(value.index, value.attrs, of), of), [one]
     if isinstance(value, pd.Index):
         raw = _index_hash(value, of)
-        return raw, [raw]
-    raw = array_hash(bare(value), of)
-    return join("series", b"n", raw, b""), [raw]
+        return raw, [(raw, None)]
+    one = hashed(bare(value), of)
+    return join("series", b"n", one[0], b""), [one]
 
 
 def _labels(columns: Any) -> list[object]:
@@ -78,7 +91,7 @@ def _index_hash(index: Any, of: Of) -> bytes:
     parts: list[bytes] = []
     for level in range(index.nlevels):
         values = index.get_level_values(level) if isinstance(index, pd.MultiIndex) else index
-        parts += [label_bytes(index.names[level], of), array_hash(bare(values.array), of)]
+        parts += [label_bytes(index.names[level], of), hashed(bare(values.array), of)[0]]
     return join("index", *parts)
 
 
@@ -88,7 +101,7 @@ def bare(array: Any) -> Any:
     return array.to_numpy() if wrapped else array
 
 
-def array_hash(array: Any, of: Of) -> bytes:
+def hashed(array: Any, of: Of) -> Hashed:
     """Return the hash of a pandas array: that of the Arrow column with the same values."""
     import pandas as pd
 
@@ -98,32 +111,40 @@ def array_hash(array: Any, of: Of) -> bytes:
     if isinstance(dtype, pd.CategoricalDtype):
         return _categorical_hash(array, of)
     if isinstance(dtype, pd.SparseDtype):
-        return _sparse_hash(array, of)
-    if isinstance(getattr(array, "_mask", None), np.ndarray):
-        return masked_column_hash(array._data, ~array._mask)
+        return _sparse_hash(array, of), None
+    mask = getattr(array, "_mask", None)
+    if isinstance(mask, np.ndarray):
+        return masked_column_hash(array._data, ~mask), int(np.count_nonzero(mask))
     found = array_source(array)
     if found is None:
-        return join("objects", number(len(array)), text_bytes(str(dtype)), of(list(array)))
-    return column_hash(found.type, found.chunks(), of)
+        return join("objects", number(len(array)), text_bytes(str(dtype)), of(list(array))), None
+    return _arrow_hash(found, of)
 
 
-def _numpy_hash(values: np.ndarray[Any, Any], of: Of) -> bytes:
+def _arrow_hash(found: Source, of: Of) -> Hashed:
+    column = column_of(found.type, found.chunks(), of)
+    floats = pa.types.is_floating(found.type) or pa.types.is_nested(found.type)
+    return column.finish(), None if floats else column.nulls
+
+
+def _numpy_hash(values: np.ndarray[Any, Any], of: Of) -> Hashed:
     if values.dtype.kind in "iufb" and values.dtype.itemsize <= 8:
-        return numpy_column_hash(values)
+        column = numpy_column(values)
+        return column.finish(), None if column.nans else 0
     found = _objects_source(values)[0] if values.dtype.hasobject else array_source(values)
     if found is not None:
         with contextlib.suppress(UnicodeEncodeError, pa.ArrowException):  # lone surrogates
-            return column_hash(found.type, found.chunks(), of)
+            return _arrow_hash(found, of)
     if values.dtype.hasobject:
-        return join("objects", number(len(values)), of(values.tolist()))
-    return join("numpy-column", ndarray_hash(values, of))
+        return join("objects", number(len(values)), of(values.tolist())), None
+    return join("numpy-column", ndarray_hash(values, of)), None
 
 
 def _sparse_hash(array: Any, of: Of) -> bytes:
     """Return the hash of a sparse array: that of the dense one, made some rows at a time."""
     subtype = array.dtype.subtype
     if subtype.kind not in "iufb" or subtype.itemsize > 8:
-        return _numpy_hash(array.to_dense(), of)
+        return _numpy_hash(array.to_dense(), of)[0]
     points = array.sp_index.to_int_index().indices
     column = Column(pa.from_numpy_dtype(subtype), of)
     first = 0
@@ -137,17 +158,68 @@ def _sparse_hash(array: Any, of: Of) -> bytes:
     return column.finish()
 
 
-def _categorical_hash(array: Any, of: Of) -> bytes:
+def _categorical_hash(array: Any, of: Of) -> Hashed:
     categories = array_source(bare(array.categories.array))
     if categories is None:
-        return _numpy_hash(np.asarray(array, dtype=object), of)
+        return _numpy_hash(np.asarray(array, dtype=object), of)[0], None
     codes = np.asarray(array.codes)
     dictionary = one(whole(categories))
     column = Column(dictionary.type, of)
+    several = Several.of(dictionary) if len(codes) > ROWS else None
     for start in range(0, len(codes), ROWS):
         block = codes[start : start + ROWS]
-        column.update(dictionary.take(pa.array(block, mask=block < 0)))
-    return column.finish()
+        if several is not None:
+            several.add(column, block)
+        else:
+            column.update(dictionary.take(pa.array(block, mask=block < 0)))
+    return column.finish(), column.nulls
+
+
+class Several:
+    """The texts of a few categories, as many in a row as make a table of at most `MOST`.
+
+    Texts are looked up several at a time: what it takes is a matter of how many there are.
+    """
+
+    MOST = 4096
+    LONGEST = 1 << 20
+
+    def __init__(self, texts: pa.Array, at_once: int) -> None:
+        self._base, self._at_once = len(texts), at_once
+        rows = np.arange(self._base**at_once)
+        digits = [rows // self._base**place % self._base for place in range(at_once)]
+        columns = [texts.take(pa.array(each)) for each in reversed(digits)]
+        self._texts = pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
+        offsets, _ = text_offsets(texts)
+        self._lengths = np.diff(offsets).astype(np.uint32)[np.stack(digits[::-1], axis=1)]
+
+    @classmethod
+    def of(cls, dictionary: pa.Array) -> Several | None:
+        """Return the texts of a dictionary, before them an empty one; None where that is no use."""
+        if not pa.types.is_large_string(logical(dictionary.type)) or dictionary.null_count:
+            return None
+        base = len(dictionary) + 1
+        at_once = max((n for n in range(2, 9) if base**n <= cls.MOST), default=0)
+        if not at_once or dictionary.nbytes * at_once * base ** (at_once - 1) > cls.LONGEST:
+            return None
+        texts = dictionary.cast(pa.large_string()).view(pa.large_binary())
+        return cls(pa.concat_arrays([pa.array([b""], pa.large_binary()), texts]), at_once)
+
+    def add(self, column: Column, codes: np.ndarray[Any, Any]) -> None:
+        """Add the texts of some codes to a column; -1 stands for null."""
+        valid = codes >= 0
+        nulls = len(codes) - int(np.count_nonzero(valid))
+        padded = np.zeros(len(codes) + -len(codes) % self._at_once, np.uint16)
+        np.add(codes, 1, out=padded[: len(codes)], casting="unsafe")
+        digits = padded.reshape(-1, self._at_once)
+        which = digits[:, 0].copy()
+        for place in range(1, self._at_once):
+            which *= np.uint16(self._base)
+            which += digits[:, place]
+        lengths = self._lengths.take(which, axis=0).reshape(-1)[: len(codes)]
+        offsets, data = text_offsets(self._texts.take(pa.array(which)))
+        texts = memoryview(data)[: int(offsets[-1])] if data is not None else memoryview(b"")
+        column.pieces(lengths, texts, nulls, valid if nulls else None)
 
 
 CONVERTED = 1 << 18

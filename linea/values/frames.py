@@ -37,12 +37,12 @@ class PandasCodec:
         return pandas_hash(value, of)[0]
 
     def encode(self, value: Any) -> Encoded:
-        raw, hashes = pandas_hash(value, Walk().of)
+        raw, hashed = pandas_hash(value, Walk().of)
         pack = Pack()
-        form = _form(value, pack, hashes)
+        form = _form(value, pack, [hash for hash, _ in hashed])
         labels, columns = _columns(value)
         rows, own = len(value), type(value).__name__
-        described = zip(labels, columns, hashes, strict=True)
+        described = zip(labels, columns, hashed, strict=True)
         return codec.build(
             value,
             kind="table",
@@ -50,7 +50,8 @@ class PandasCodec:
             parts=pack.parts,
             digest=raw,
             columns=tuple(
-                Column(_label(n), str(c.dtype), name(h), _nulls(c)) for n, c, h in described
+                Column(_label(n), str(c.dtype), name(hash), _nulls(c) if nulls is None else nulls)
+                for n, c, (hash, nulls) in described
             ),
             text=size_text(rows, len(columns))
             if own == "DataFrame"
@@ -161,7 +162,7 @@ def _columns(value: Any) -> tuple[list[Any], list[Any]]:
     """Return the labels and the columns of a pandas value."""
     if type(value).__name__ != "DataFrame":
         return [getattr(value, "name", None)], [value]
-    return list(value.columns), [value.iloc[:, position] for position in range(value.shape[1])]
+    return list(value.columns), [column for _, column in value.items()]
 
 
 NAT = np.iinfo(np.int64).min

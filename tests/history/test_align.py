@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from typing import NamedTuple
 
 import pytest
@@ -98,3 +99,15 @@ def test_text_has_no_statements() -> None:
     """Texts are compared by line, order included."""
     difference = diff_text("one\ntwo", "two\none")
     assert (difference.added, difference.removed) == (1, 1)
+
+
+def test_wanted_lines_are_aligned_as_ever() -> None:
+    """Asked for some lines alone, an alignment says of them what it says of them among all."""
+    drawn = random.Random(0)
+    lines = ["a = 1", "b = f(1,2)", "b = f(1, 2)", "# why", "c = 3", "d = [", "  1,", "]"]
+    for _ in range(400):
+        old, new = ("\n".join(drawn.choices(lines, k=drawn.randrange(1, 8))) for _ in range(2))
+        whole = align(old, new).origin
+        wanted = [line for line in range(len(whole)) if drawn.random() < 0.4]
+        some = align(old, new, wanted).origin
+        assert [some[line] for line in wanted] == [whole[line] for line in wanted]

@@ -376,3 +376,17 @@ def test_files_have_the_digest_of_their_bytes(tmp_path: Path) -> None:
     before = values.digest_file(folder)
     (folder / "x" / "f").rename(folder / "f")
     assert values.digest_file(folder) != before
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 15, 63, 64, 300])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_many_rows_of_a_few_categories(count: int, gaps: bool) -> None:
+    """A long categorical column has the digest of its texts, however many categories it has."""
+    rng = np.random.default_rng(count)
+    texts = ["", *(f"{'ü' * (n % 5)}{n}" for n in range(1, count))][:count]
+    low = -1 if gaps else 0
+    codes = rng.integers(low, count, 100_001)
+    column = pd.Series(pd.Categorical.from_codes(codes, texts))
+    plain = pa.array([None if code < 0 else texts[code] for code in codes], pa.string())
+    assert values.digest(column) == values.digest(pd.Series(plain.to_pandas().astype("string")))
+    assert values.encode(column).record.columns[0].nulls == plain.null_count
