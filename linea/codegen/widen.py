@@ -1,8 +1,9 @@
-"""A slice and its session → the slice with what matters only when a parameter has another value.
+"""A slice and its session → the slice with what matters only on other data or other parameters.
 
 A slice holds what the value rested on when it was made. A branch that wasn't taken, a row filter
-that dropped nothing: these aren't in it, and with another parameter they would have counted. They
-ran, or their conditions did, in the same session, so taking them in changes no value.
+that dropped nothing, a check that found nothing wrong: these aren't in it, and with other data or
+another parameter they would have counted. They ran, or their conditions did, in the same session,
+so taking them in changes no value.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from linea.codegen import chunks
+from linea.codegen.checks import checked, is_check
 from linea.codegen.chunks import HIDDEN, Chunk
 from linea.codegen.parts import Api, Part, argument
 from linea.errors import PipelineError
@@ -33,10 +35,12 @@ class Unit:
     held: bool
     whole: bool
     """Whether all of its lines are in the slice."""
+    last: int = 0
+    """The last of its lines that the slice holds."""
 
 
-def widen(part: Part, session: str, names: Iterable[str]) -> Part:
-    """Take into a slice what the parameters `names` could make count."""
+def widen(part: Part, session: str, names: Iterable[str] | None = None) -> Part:
+    """Take into a slice what the parameters `names` could make count, or any other data."""
     origins = part.lines
     if part.reused or not origins or not any(origins):
         return part
@@ -44,7 +48,7 @@ def widen(part: Part, session: str, names: Iterable[str]) -> Part:
         units = until_saved(list(units_of(session, origins)), part.name)
     except PipelineError:
         return part
-    extra = wanted(units, part, set(names))
+    extra = wanted(units, part, None if names is None else set(names))
     if not extra:
         return part
     code, lines = written(units, part, extra)
@@ -72,7 +76,8 @@ def units_of(session: str, origins: Sequence[Origin | None]) -> Iterator[Unit]:
             row for row, text in zip(rows, text_lines, strict=True)
             if text.strip() and not text.strip().startswith("#")
         ]  # fmt: skip
-        yield Unit(chunk, cell, rows, text_lines, bool(mine), set(code) <= set(mine))
+        whole = set(code) <= set(mine)
+        yield Unit(chunk, cell, rows, text_lines, bool(mine), whole, max(mine, default=0))
 
 
 def until_saved(units: list[Unit], name: str) -> list[Unit]:
@@ -117,8 +122,11 @@ def cells(session: str) -> Iterator[tuple[int | None, str]]:
         yield int(match[1]), session[match.end() + 1 : end]
 
 
-def wanted(units: Sequence[Unit], part: Part, names: set[str]) -> set[int]:
-    """The positions of the statements to take in whole, with all that they rest on."""
+def wanted(units: Sequence[Unit], part: Part, names: set[str] | None) -> set[int]:
+    """The positions of the statements to take in whole, with all that they rest on.
+
+    `names` are the parameters; without them anything that the session read may be another.
+    """
     functions = {
         node.name: node
         for unit in units
@@ -127,29 +135,76 @@ def wanted(units: Sequence[Unit], part: Part, names: set[str]) -> set[int]:
     }
     effects = [known_effects(unit, functions) for unit in units]
     last = max((at for at, unit in enumerate(units) if unit.held), default=-1)
-    tainted = {name for name in names if any(name in unit.chunk.may_bind for unit in units)}
-    if not tainted:
+    tainted = {name for name in names or () if any(name in unit.chunk.may_bind for unit in units)}
+    if names is not None and not tainted:
         return set()
     found: set[int] = set()
-    touched: set[str] = {name for unit in units if unit.held for name in unit.chunk.uses}
-    touched |= {part.result} if part.result else set()
+    # Of the slice's own text: the line that stands for the save comes from none of the session's.
+    touched = set(chunks.names(part.code)[0]) | ({part.result} if part.result else set())
+    data = touched & data_names(units)
+    for unit in units:
+        data |= checked(data, unit.chunk.tree)
+    called: set[str] = set()
     for at, unit in enumerate(units):
         if unit.chunk.is_import or is_save(unit.chunk, units):
             continue
-        depends = bool(unit.chunk.uses & tainted)
+        depends = names is None or bool(unit.chunk.uses & tainted)
         if not depends:
-            tainted -= {n for n in unit.chunk.binds if n not in names}
+            tainted -= {n for n in unit.chunk.binds if n not in (names or ())}
             continue
         if not unit.chunk.definition:
             tainted |= effects[at]
+            called |= unit.chunk.uses if unit.held else set()
         if unit.whole or (not unit.held and unit.chunk.definition):
             continue
         counts = unit.held or any(
             is_read(name, at, units, part, last) for name in effects[at] & touched
         )
-        if counts:
+        checks = bool(unit.chunk.uses & data) and is_check(unit.chunk.tree, functions)
+        if (counts or checks) and (names is not None or unit.held or passed(at, units)):
             found.add(at)
-    return found | closure(found, units, effects)
+    found |= cut_functions(units, called)
+    if names is not None:
+        return found | closure(found, units, effects)
+    return set().union(*(with_known(at, units, effects) for at in found))
+
+
+def with_known(at: int, units: Sequence[Unit], effects: Sequence[set[str]]) -> set[int]:
+    """A statement and what it rests on; nothing where that may not have run to its end."""
+    rests = closure({at}, units, effects)
+    unknown = {n for n in rests if not units[n].held and not passed(n, units)}
+    if any(units[n].chunk.may_bind for n in unknown):
+        return set()
+    return {at} | (rests - unknown)
+
+
+def data_names(units: Sequence[Unit]) -> set[str]:
+    """Names that stand for values: not for modules, functions and classes."""
+    plain = (u.chunk for u in units if not u.chunk.is_import and not u.chunk.definition)
+    return {name for chunk in plain for name in chunk.may_bind}
+
+
+def cut_functions(units: Sequence[Unit], called: set[str]) -> set[int]:
+    """The positions of functions and classes that the slice holds a part of, and that are used."""
+    found: set[int] = set()
+    while True:
+        more = {
+            at
+            for at, unit in enumerate(units)
+            if unit.chunk.definition in called and unit.held and at not in found
+        }
+        if not more:
+            return {at for at in found if not units[at].whole}
+        found |= more
+        called = called | {name for at in more for name in units[at].chunk.uses}
+
+
+def passed(at: int, units: Sequence[Unit]) -> bool:
+    """Whether a statement is known to have run to its end: a cell may have failed at it."""
+    cell = units[at].cell
+    if cell is None:
+        return True
+    return any(u.cell == cell and (u.held or is_save(u.chunk, units)) for u in units[at + 1 :])
 
 
 def known_effects(
@@ -197,6 +252,15 @@ def closure(found: set[int], units: Sequence[Unit], effects: Sequence[set[str]])
     return more
 
 
+def saves_inside(unit: Unit, api: Api) -> bool:
+    """Whether it is a function that saves: what comes after the save is none of the slice's."""
+    return bool(unit.chunk.definition) and any(
+        isinstance(node, ast.Call) and api.calls(node, "save")
+        for tree in unit.chunk.tree
+        for node in ast.walk(tree)
+    )
+
+
 def written(
     units: Sequence[Unit], part: Part, extra: set[int]
 ) -> tuple[str, tuple[Origin | None, ...]]:
@@ -216,11 +280,13 @@ def written(
         if origin:
             current = place.get((origin.cell, origin.line), current)
         rows.setdefault(current, []).append((text, origin))
+    api = Api.of(unit.chunk.tree for unit in units)
     for at in extra:
         unit = units[at]
         rows[at] = [
             (text, Origin(known.file, row, unit.cell))
             for row, text in zip(unit.lines, unit.text, strict=True)
+            if not (row > unit.last and unit.held and saves_inside(unit, api))
         ]
     made = [entry for at in sorted(rows) for entry in rows[at]] + tail
     return "\n".join(text for text, _ in made) + "\n", tuple(origin for _, origin in made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +31,19 @@ class Unit:
         """What stays the same when only the formatting changes."""
         inner = ";".join(ast.dump(_head(node)) for node in self.nodes) or self.text
         return "/".join((*self.scope, inner))
+
+    def parts(self) -> frozenset[str]:
+        """What its statements mean wherever they stand, each name that is imported on its own."""
+        found: set[str] = set()
+        for node in self.nodes:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                apart = copy.copy(node)
+                for alias in node.names:
+                    apart.names = [alias]
+                    found.add(ast.dump(apart))
+            else:
+                found.add(ast.dump(_head(node)))
+        return frozenset(found or {self.text})
 
 
 def statements(source: str) -> list[Unit]:

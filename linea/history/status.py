@@ -187,7 +187,9 @@ class _Folder:
         except (OSError, UnicodeDecodeError, ValueError):
             return None
         sources = notebook_sources(text) if path.suffix == ".ipynb" else [text]
-        return frozenset(meaning(unit) for source in sources for unit in statements(source))
+        return frozenset(
+            p for source in sources for unit in statements(source) for p in unit.parts()
+        )
 
 
 def notebook_sources(text: str) -> list[str]:
@@ -202,11 +204,6 @@ def notebook_sources(text: str) -> list[str]:
 
 def _without_magic(line: str) -> str:
     return "#" + line if line.lstrip().startswith(("%", "!")) else line
-
-
-def meaning(unit: Unit) -> str:
-    """Return what a statement means wherever it stands: a slice may have cut around it."""
-    return unit.meaning().removeprefix("/".join(unit.scope)).lstrip("/")
 
 
 def _tips(repository: Reader, names: Sequence[ArtifactName] | None) -> dict[ArtifactName, Version]:
@@ -304,6 +301,11 @@ def _minor(python: str) -> str:
     return ".".join(python.split(".")[:2])
 
 
+def is_of_magics(unit: Unit) -> bool:
+    """Whether a statement of a slice is there in place of a notebook's magics."""
+    return "get_ipython()" in unit.text or "__import__(" in unit.text
+
+
 def _moved_code(repository: Reader, version: Version, folder: _Folder) -> list[Reason]:
     """Say which source files no longer hold the statements of the slice."""
     files = {origin.file for origin in version.lines if origin is not None}
@@ -315,10 +317,10 @@ def _moved_code(repository: Reader, version: Version, folder: _Folder) -> list[R
     for unit in statements("\n".join(lines)):
         origins = [version.lines[n] for n in range(unit.start, min(unit.stop, len(version.lines)))]
         origin = next((each for each in origins if each is not None), None)
-        if origin is None or origin.file in reasons:
+        if origin is None or origin.file in reasons or is_of_magics(unit):
             continue
         meanings = present.get(origin.file)
-        if meanings is not None and meaning(unit) not in meanings:
+        if meanings is not None and not unit.parts() <= meanings:
             line = lines[unit.start].strip()
             text = f"{origin.file} no longer has: {line}"
             reasons[origin.file] = Reason("code", text, origin.file, before=unit.text)

@@ -204,12 +204,14 @@ def make(
 
 
 def with_branches(source: Source, parameters: Sequence[str]) -> Source:
-    """The source with a slice that holds for other values of the parameters, too."""
-    if not parameters or source.reused or not source.session:
+    """The source with a slice that holds for other data and other values of the parameters, too."""
+    if source.reused or not source.session:
         return source
     version = source.version
     part = Part(version.name, source.code, version.result, lines=version.lines)
-    wider = widen(part, source.session, parameters)
+    wider = widen(part, source.session)
+    if parameters:
+        wider = widen(wider, source.session, parameters)
     if wider.code == source.code:
         return source
     held = source.code.splitlines()
@@ -489,7 +491,7 @@ def notes(tasks: Sequence[Task], sources: Sequence[Source]) -> Iterator[str]:
         if source.version.unreproducible and not source.reused:
             yield f"{revision} isn't the same in every run: {'; '.join(source.version.unreproducible)}"
         if source.widened:
-            yield f"{revision} also runs what a parameter may make count: {source.widened[0]}"
+            yield f"{revision} also runs what other data or a parameter may make count: {source.widened[0]}"
         if source.version.conservative and not source.reused:
             yield f"{revision} may do more than it needs: {source.version.conservative[0]}"
         yield from differing(source, sources)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linea import values
 from linea.history.align import statements
-from linea.history.status import meaning, notebook_sources
+from linea.history.status import is_of_magics, notebook_sources
 from linea.model import Version
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Code:
 def read_meanings(path: str, data: bytes) -> frozenset[str]:
     text = data.decode("utf-8", "replace")
     sources = notebook_sources(text) if path.endswith(".ipynb") else [text]
-    return frozenset(meaning(unit) for source in sources for unit in statements(source))
+    return frozenset(p for source in sources for unit in statements(source) for p in unit.parts())
 
 
 def fits(repository: Repository, version: Version, code: Code) -> bool:
@@ -61,10 +61,10 @@ def fits(repository: Repository, version: Version, code: Code) -> bool:
     for unit in statements(repository.code(version)):
         origins = version.lines[unit.start : unit.stop]
         origin = next((each for each in origins if each is not None), None)
-        if origin is None:
+        if origin is None or is_of_magics(unit):
             continue
         meanings = code.meanings(origin.file)
-        if meanings is None or meaning(unit) not in meanings:
+        if meanings is None or not unit.parts() <= meanings:
             return False
         found = True
     return found

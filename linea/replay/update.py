@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linea import values
+from linea.codegen.parts import Part
+from linea.codegen.widen import widen
 from linea.errors import LineaError, NoSuchArtifactError
 from linea.history.status import Stale, Surroundings, status
 from linea.model import (
@@ -185,9 +187,25 @@ def author_time() -> float:
 def run_on_present(
     repository: Repository, version: Version, root: Path, *, timeout: float | None
 ) -> Run:
-    """Run a slice on the files and the parents as they are now."""
+    """Run a slice on the files and the parents as they are now, with all that these may make count."""
+    code = repository.code(version)
+    part = Part(version.name, code, version.result, lines=version.lines)
+    wider = widen(part, repository.session(version))
+    ran = _run(repository, version, wider.code, root, timeout)
+    if wider.code != code and ran.traceback.rpartition("\n")[2].startswith(_UNBOUND):
+        # Nothing of the user's: something that the statements taken in rest on wasn't.
+        return _run(repository, version, code, root, timeout)
+    return ran
+
+
+_UNBOUND = ("NameError:", "UnboundLocalError:")
+
+
+def _run(
+    repository: Repository, version: Version, code: str, root: Path, timeout: float | None
+) -> Run:
     return run(
-        repository.code(version),
+        code,
         version.result,
         root=root,
         inputs=version.inputs,

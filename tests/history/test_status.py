@@ -96,6 +96,24 @@ def test_code_moved_on(history: History, tmp_path: Path, source: str, fresh: boo
     assert (stale(history, tmp_path) == {}) is fresh
 
 
+@pytest.mark.parametrize(
+    ("code", "source"),
+    [
+        ("a = 1\nresult = a\n", "a = 1; b = 2; result = a\n"),
+        ("from m import a\nresult = a\n", "from m import (\n    b,\n    a,\n)\nresult = a\n"),
+        ("import a\nresult = a\n", "import b, a\nresult = a\n"),
+        ("__import__('os').chdir('..')\nresult = 1\n", "result = 1\n"),
+    ],
+)
+def test_code_that_a_slice_has_apart(
+    history: History, tmp_path: Path, code: str, source: str
+) -> None:
+    """Statements that shared a line, some names of an import, and magics are no other code."""
+    (tmp_path / "a.py").write_text(source)
+    history.save(code=code)
+    assert stale(history, tmp_path) == {}
+
+
 def test_code_of_a_notebook(history: History, tmp_path: Path) -> None:
     """A notebook's statements are those of its cells; magics are left out."""
     cells = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,41 @@ def test_minimise_needs_the_same_value(folder: Folder) -> None:
     folder.put(m_py="import linea, random\nx = random.random()\nlinea.save(x, 'x')\n")
     folder.ok("run", "m.py")
     assert "doesn't give its value again" in folder.call("minimise", "x").stderr
+
+
+CHECKED = """\
+import linea
+def load(path):
+    rows = [float(line) for line in open(path)]
+    if not rows:
+        raise ValueError("no rows")
+    return rows
+def check(rows):
+    assert min(rows) >= 0, "negative"
+rows = load("d.csv")
+check(rows)
+if len(rows) > 3:
+    rows = rows[:3]
+linea.save(sum(rows), "total")
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "gives"),
+    [("4\n5\n", "9.0"), ("1\n1\n1\n1\n", "3.0"), ("", "no rows"), ("-4\n", "negative")],
+)
+def test_other_data_meets_what_the_script_has_for_it(tmp_path: Path, data: str, gives: str) -> None:
+    """Branches that weren't taken and checks that found nothing hold when the data changes."""
+    folder = Folder(tmp_path)
+    folder.put(s_py=CHECKED, d_csv="1\n2\n")
+    folder.ok("init")
+    folder.ok("run", "s.py")
+    assert "if len" not in folder.ok("show", "total", "--code")
+    folder.put(d_csv=data)
+    done = folder.call("update", "--json")
+    (made,) = json.loads(done.stdout)
+    if gives[0].isdigit():
+        assert folder.json("show", "total")["summary"]["text"] == gives
+    else:
+        assert gives in made["problem"] and done.returncode != 0
+        assert folder.json("show", "total")["version"] == 1
