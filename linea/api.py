@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from linea.errors import LineaError, NoStoreError, SliceError, StoreError
 from linea.model import CommitId, Version
-from linea.places import STORE, find_store, now
+from linea.places import STORE, find_store, now, working_folder
 from linea.replay import handle
 
 if TYPE_CHECKING:
@@ -473,16 +473,16 @@ def _folder_of(frame: Any) -> Path:
     return (
         Path(file).resolve().parent
         if isinstance(file, str) and Path(file).is_file()
-        else Path.cwd()
+        else working_folder()
     )
 
 
 def _store(frame: Any) -> Path:
 
-    found = find_store(Path.cwd()) or find_store(_folder_of(frame))
+    found = find_store(working_folder()) or find_store(_folder_of(frame))
     if found is None:
         raise NoStoreError(
-            f"there is no .linea store in {Path.cwd()} or above",
+            f"there is no .linea store in {working_folder()} or above",
             hint="linea.save makes one on the first save",
         )
     return found
@@ -491,14 +491,14 @@ def _store(frame: Any) -> Path:
 def _store_to_write(frame: Any) -> Path:
     """The store to save to; where there is none, one is made beside the code."""
 
-    found = find_store(_folder_of(frame)) or find_store(Path.cwd())
+    found = find_store(_folder_of(frame)) or find_store(working_folder())
     return found if found is not None else _folder_of(frame) / STORE
 
 
 def _open(path: Path, *, create: bool = False) -> Repository:
     from linea.store.repository import Repository
 
-    if create and not path.exists():
+    if create and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
         repository = Repository.create(path)
         _say(f"made the store {path}")
         return repository

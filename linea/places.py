@@ -18,6 +18,19 @@ def find_store(start: Path) -> Path | None:
     return next((p / STORE for p in (start, *start.parents) if (p / STORE).is_dir()), None)
 
 
+def working_folder() -> Path:
+    """The folder that the process is in; where it was, if it was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.environ.get("PWD") or "/")
+
+
+def is_made(store: Path | None) -> bool:
+    """Say whether there is a store, and not a folder of somebody's own in its place."""
+    return store is not None and (store / "objects").is_dir()
+
+
 def now() -> datetime:
     """The time; `LINEA_NOW` holds it still for tests and documentation."""
     frozen = os.environ.get("LINEA_NOW")

@@ -42,7 +42,7 @@ from linea.model import (
     Version,
 )
 from linea.outside import Outside
-from linea.places import find_store
+from linea.places import find_store, working_folder
 from linea.trimming import Saved
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ def draft(
             lines=tuple(Origin(source, n) for n in range(1, code.count("\n") + 1)),
             source=source,
             environment=origins.environment(origins.loaded_packages(), [code]),
-            git=origins.git_state(watching.project_folder(Path.cwd())),
+            git=origins.git_state(watching.project_folder(working_folder())),
             conservative=(UNWATCHED if code else UNKNOWN,),
             **common,  # type: ignore[arg-type]
         )

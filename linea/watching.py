@@ -23,6 +23,7 @@ from linea.capture.session import Session
 from linea.errors import SliceError
 from linea.places import STORE as STORE
 from linea.places import find_store as find_store
+from linea.places import is_made, working_folder
 
 if TYPE_CHECKING:
     from linea.capture.record import Record
@@ -159,7 +160,7 @@ def _prune_records(newest: Path) -> None:
 def record_path(root: Path, source: str) -> Path | None:
     """Where the record of the last run of `source` is kept; None where there is no store."""
     store = find_store(root)
-    if store is None or not store.is_dir():
+    if store is None or not is_made(store):
         return None
     return store / RUNS / f"{text_digest(source)}.json"
 
@@ -218,8 +219,8 @@ def report(where: str, error: Exception) -> None:
 
 def _write_faults() -> None:
     """Append faults to the store's log of them, once there is a store."""
-    store = find_store(Path.cwd()) if _Current.faults else None
-    if store is None or not store.is_dir():
+    store = find_store(working_folder()) if _Current.faults else None
+    if store is None or not is_made(store):
         return
     faults, _Current.faults = _Current.faults, []
     path = store / FAULTS
@@ -248,7 +249,7 @@ def run_script(path: Path, argv: Sequence[str], *, after: After | None = None) -
     """Run the script as `python PATH ARGV…` does, watched; give its exit status."""
     # As the interpreter has it: arguments as given, `__file__` absolute.
     sys.argv = [str(path), *argv]
-    path = Path.cwd() / path
+    path = path if path.is_absolute() else Path.cwd() / path
     source = read_source(path)
     module = main_module(path)
     if not sys.flags.safe_path:
@@ -343,7 +344,7 @@ def begin(namespace: dict[str, Any], root: Path, source: str) -> Session | None:
         return None
     session.arguments = tuple(sys.argv[1:])
     with contextlib.suppress(OSError):
-        session.folder = str(Path.cwd())
+        session.folder = str(working_folder())
     _Current.session = session
     # First in, last called: after what the program itself registers.
     atexit.register(_release)

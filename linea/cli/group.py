@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import os
@@ -90,6 +91,9 @@ def _globals(
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run a command line; errors become `Error:` and `Hint:` on stderr."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the process began
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     try:
         if arguments and arguments[0] in completion.OPTIONS:
             return completion.setup(list(arguments))
@@ -110,7 +114,7 @@ def invoke(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return _failed(_of_system(error), None)
+        return _failed(_of_system(error), _SYSTEM.get(error.errno or 0))
     return status if isinstance(status, int) else 0
 
 
@@ -137,8 +141,19 @@ def _wrong_use(error: Any) -> tuple[str, str | None]:
 
 
 def _of_system(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
+    name = str(error.filename or "")
+    where = f"{name if len(name) <= 200 else name[:200] + '…'}: " if name else ""
     return f"{where}{error.strerror or error}"
+
+
+_SYSTEM = {
+    errno.EACCES: "get permission for it, or work in another folder",
+    errno.EROFS: "the disk can't be written to: work in another folder",
+    errno.ENOSPC: "make room, then do it again",
+    errno.ENOENT: "see that it is there, and the folder that you are in",
+    errno.ENAMETOOLONG: "use a shorter name",
+}
+"""What to do about errors of the system."""
 
 
 def _flush() -> None:

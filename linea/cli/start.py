@@ -46,7 +46,7 @@ def init(
     path = folder.resolve() / STORE
     there = path.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with Repository.open(path) if there else Repository.create(path) as repository:
+    with Repository.create(path) as repository:
         if limit is not None:
             repository.set("keepinputs", str(limit))
     if json:

@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 ENTRIES = "entries-1"
 _RECENT = 256
-_FSCK = "see what is hit with `linea fsck`; `linea pull` from a remote may bring it back"
+_FSCK = "see what is hit with `linea fsck`; --repair gets back what another store has"
 
 
 def utc_now() -> datetime:

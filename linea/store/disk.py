@@ -20,7 +20,7 @@ from linea.errors import DamagedStoreError, StoreError
 from linea.store import lock, packing
 from linea.store.backend import RefChange
 from linea.store.files import durable, sync_folder, write_all
-from linea.store.folder import check, initialise, looks_like_store, read_settings
+from linea.store.folder import check, initialise, looks_like_store, mend, read_settings
 from linea.store.objects import (
     GitObject,
     ObjectId,
@@ -42,7 +42,7 @@ TRASH = "trash"
 _STALE = 10.0
 _LONG_LIST = 4 << 20
 _ABANDONED = 3600.0
-_FSCK = "look at what is left with `linea fsck`; `linea pull` from a remote may bring it back"
+_FSCK = "look at what is left with `linea fsck`; --repair gets back what another store has"
 _NOT_SAVED = (
     "nothing was saved, earlier versions are as they were; make room or get write permission,"
     " then save again"
@@ -67,6 +67,8 @@ class DiskBackend:
     def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
         """Make a store at `path`, or open the one that is there."""
         # Asked in this order: another may make the store at any moment.
+        if path.is_dir():
+            mend(path)
         occupied = path.is_dir() and any(path.iterdir())
         if looks_like_store(path):
             return cls(path, patience=patience)
@@ -92,7 +94,10 @@ class DiskBackend:
                 if not looks_like_store(path):
                     raise
         except OSError as error:
-            raise StoreError(f"can't make a store at {path}: {error.strerror}") from error
+            raise StoreError(
+                f"can't make a store at {path}: {error.strerror}",
+                hint="look at what is in its place, or set LINEA_DIR to another folder",
+            ) from error
         finally:
             shutil.rmtree(made, ignore_errors=True)
         return cls(path, patience=patience)

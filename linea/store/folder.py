@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -16,7 +17,8 @@ FORMAT = 1
 
 _SECTION = re.compile(r'\[([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\]\Z')
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
-_FSCK = "look at what is left with `linea fsck`; `linea pull` from a remote may bring it back"
+_MEND = "`linea init` writes anew what makes the folder a store; what is stored stays as it is"
+_OTHER = "move it away, or set LINEA_DIR to another folder"
 
 _CONFIG = """\
 [core]
@@ -42,6 +44,16 @@ _CONFIG = """\
 	format = 1
 """
 
+_FILES = {
+    "HEAD": "ref: refs/heads/main\n",
+    "config": _CONFIG,
+    "description": "A linea store: versions of results.\n",
+    "info/attributes": "value/** -delta\n",
+    # A store inside a project's repository is none of that repository's business.
+    ".gitignore": "*\n",
+}
+"""What makes the folder of a store one, beside its objects and refs."""
+
 _README = """\
 This is a linea store: versions of results, each a commit.
 
@@ -61,15 +73,7 @@ def initialise(path: Path) -> None:
     for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info", "cache"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     path.chmod(0o777 & ~_umask())
-    files = {
-        "HEAD": "ref: refs/heads/main\n",
-        "config": _CONFIG,
-        "description": "A linea store: versions of results.\n",
-        "info/attributes": "value/** -delta\n",
-        # A store inside a project's repository is none of that repository's business.
-        ".gitignore": "*\n",
-    }
-    for name, text in files.items():
+    for name, text in _FILES.items():
         (path / name).write_text(text, encoding="utf-8")
     batch = Batch()
     tree = batch.add_tree(
@@ -86,6 +90,33 @@ def initialise(path: Path) -> None:
     (path / "refs/heads/main").write_text(f"{root}\n", encoding="ascii")
 
 
+def mend(path: Path) -> None:
+    """Write anew what makes the folder of a store one, where that is lost; nothing else changes.
+
+    Settings that can't be read are put aside, into `damaged/`.
+    """
+    ours = (path / "linea.lock").is_file() or (path / "refs/linea").is_dir()
+    if not ours or not (path / "objects").is_dir():
+        return
+    told = _format_of_mirror(path)
+    if told is not None and told.isdigit() and int(told) > FORMAT:
+        return
+    try:
+        read_settings(path)
+    except (OSError, ValueError):
+        with contextlib.suppress(FileNotFoundError):
+            (path / "damaged").mkdir(exist_ok=True)
+            (path / "config").rename(path / "damaged/config")
+    for name, text in _FILES.items():
+        if not (path / name).exists():
+            (path / name).parent.mkdir(exist_ok=True)
+            (path / name).write_text(text, encoding="utf-8")
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def check(path: Path) -> None:
     """Check that a store of a format known here lies at `path`."""
     try:
@@ -99,18 +130,21 @@ def check(path: Path) -> None:
 
 def _check(path: Path) -> None:
     if not path.is_dir():
-        raise NoStoreError(f"there is no store at {path}", hint="make one with `linea init`")
+        taken = path.exists() or path.is_symlink()
+        hint = f"what is there is no folder: {_OTHER}" if taken else "make one with `linea init`"
+        raise NoStoreError(f"there is no store at {path}", hint=hint)
     if not looks_like_store(path):
         if (path / "config").is_file() or (path / "linea.lock").is_file():
             raise DamagedStoreError(
-                f"the store at {path} is damaged: HEAD or objects/ is missing", hint=_FSCK
+                f"the store at {path} is damaged: HEAD or objects/ is missing", hint=_MEND
             )
-        raise NoStoreError(f"{path} is not a linea store", hint="make one with `linea init`")
+        hint = _OTHER if any(path.iterdir()) else "`linea init` makes one of it"
+        raise NoStoreError(f"{path} is not a linea store", hint=hint)
     try:
         settings = read_settings(path)
     except (OSError, ValueError) as error:
         raise DamagedStoreError(
-            f"the store at {path} can't be opened: config: {error}", hint=_FSCK
+            f"the store at {path} can't be opened: config: {_why(error)}", hint=_MEND
         ) from error
     if settings.get("extensions.objectformat", "sha1") != "sha1":
         raise DamagedStoreError(
@@ -121,12 +155,11 @@ def _check(path: Path) -> None:
     if number is None:
         number = _format_of_mirror(path)
     if number is None:
-        raise NoStoreError(
-            f"{path} is a git repository, but not a linea store", hint="make one with `linea init`"
-        )
+        raise NoStoreError(f"{path} is a git repository, but not a linea store", hint=_OTHER)
     if not number.isdigit():
         raise DamagedStoreError(
-            f"the store at {path} has the format {number!r}, which is no number", hint=_FSCK
+            f"the store at {path} has the format {number!r}, which is no number",
+            hint=f"set it to {FORMAT}: git -C {path} config linea.format {FORMAT}",
         )
     if int(number) > FORMAT:
         raise NewerStoreError(

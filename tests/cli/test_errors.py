@@ -106,7 +106,10 @@ def test_unreadable_file(shell: Shell, houses: History, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("linea.values.identify", refuse)
     found = shell("blame", "raw.csv")
-    assert (found.status, found.err) == (2, "Error: raw.csv: Permission denied\n")
+    assert found.status == 2
+    assert found.err == (
+        "Error: raw.csv: Permission denied\nHint: get permission for it, or work in another folder\n"
+    )
 
 
 def test_broken_pipe(shell: Shell, houses: History) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,7 +105,8 @@ def test_what_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
     for name in ("missing", "file", "empty", "git"):
         with pytest.raises(NoStoreError) as caught:
             Repository.open(tmp_path / name)
-        assert "linea init" in str(caught.value.hint)
+        wanted = {"missing": "linea init", "empty": "linea init"}.get(name, "move it away")
+        assert wanted in str(caught.value.hint)
 
 
 def test_a_store_of_a_newer_format_is_not_touched(disk: Repository) -> None:
@@ -556,3 +557,47 @@ def test_a_closed_store_leaves_no_file_open(tmp_path: Path) -> None:
             bytes(repository.read_part(repository.tip("large"))("data.parquet"))
         counts.append(opened())
     assert counts[1:] == counts[:1] * 3
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "no config": lambda store: (store / "config").unlink(),
+    "config cut off": lambda store: (store / "config").write_bytes(b"[core\n\0junk"),
+    "empty config": lambda store: (store / "config").write_bytes(b""),
+    "no HEAD": lambda store: (store / "HEAD").unlink(),
+    "no description": lambda store: (store / "description").unlink(),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_folder_that_is_no_store_any_more_is_mended(tmp_path: Path, what: str) -> None:
+    """Settings and the like that are lost are written anew; every version is there."""
+    store = tmp_path / ".linea"
+    with Repository.create(store) as repository:
+        repository.commit([draft("a", b"1")])
+        repository.commit([draft("a", b"2")])
+    DAMAGE[what](store)
+    with Repository.create(store) as repository:
+        assert [version.number for version in repository.versions("a")] == [2, 1]
+        repository.commit([draft("a", b"3")])
+    with Repository.open(store) as repository:
+        assert next(iter(repository.versions("a"))).number == 3
+
+
+@pytest.mark.parametrize("content", ["", "notes", "git"])
+def test_what_is_no_store_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    """A folder of somebody's own in the place of a store isn't made one, unless it is empty."""
+    store = tmp_path / ".linea"
+    store.mkdir()
+    if content == "notes":
+        (store / "notes.txt").write_text("mine")
+    elif content == "git":
+        subprocess.run(["git", "init", "--quiet", "--bare", str(store)], check=True)
+    before = sorted(path.name for path in store.rglob("*"))
+    if not content:
+        with Repository.create(store) as repository:
+            repository.commit([draft("a", b"1")])
+        return
+    with pytest.raises(StoreError) as caught:
+        Repository.create(store).commit([draft("a", b"1")])
+    assert "move it away" in str(caught.value)
+    assert sorted(path.name for path in store.rglob("*")) == before
