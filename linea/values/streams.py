@@ -27,6 +27,9 @@ from linea.values.tables import SHOWN, picture, size_text, table_hash
 ROWS = 1 << 16
 """Rows taken at a time."""
 
+BUFFER = 1 << 16
+"""Bytes of a Parquet file read at a time."""
+
 Batches = Callable[[int | None], Iterator[pa.RecordBatch]]
 """Gives the batches of a table, or of one of its columns, from the beginning."""
 
@@ -145,8 +148,18 @@ def _of_dataset(value: Any) -> Batches:
         # Else whole row groups, or files, are read ahead.
         options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
 
+    fragments = _plain_fragments(value) if options is not None else None
+
     def batches(at: int | None) -> Iterator[pa.RecordBatch]:
         columns = None if at is None else [value.schema.names[at]]
+        if fragments is not None:
+            for fragment in fragments:
+                with _opened(fragment) as file:
+                    groups = [group.id for group in fragment.row_groups]
+                    yield from file.iter_batches(
+                        ROWS, row_groups=groups, columns=columns, use_threads=False
+                    )
+            return
         scanner = value.scanner(
             columns=columns,
             batch_size=ROWS,
@@ -158,6 +171,36 @@ def _of_dataset(value: Any) -> Batches:
         yield from scanner.to_batches()
 
     return batches
+
+
+def _plain_fragments(value: Any) -> list[Any] | None:
+    """Return the pieces of Parquet files that a data set is nothing but the rows of, or None.
+
+    They are then read page by page: a scanner decodes a row group at a time.
+    """
+    import pyarrow.dataset as ds
+
+    names = value.schema.names
+    # A dot in a name says what lies in a column.
+    if not isinstance(value, ds.FileSystemDataset) or any("." in name for name in names):
+        return None
+    try:
+        fragments = list(value.get_fragments())
+    except ValueError:  # only some of its rows or columns
+        return None
+    rows = 0
+    for fragment in fragments:
+        with _opened(fragment) as file:
+            if not file.schema_arrow.equals(value.schema):
+                return None
+        rows += sum(group.num_rows for group in fragment.row_groups)
+    return fragments if value.count_rows() == rows and len(set(names)) == len(names) else None
+
+
+def _opened(fragment: Any) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(fragment.open(), pre_buffer=False, buffer_size=BUFFER)
 
 
 def _spooled(reader: pa.RecordBatchReader) -> Batches:

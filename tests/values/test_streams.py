@@ -67,6 +67,49 @@ def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert plain(saved(pa.dataset.dataset(tmp_path))).equals(plain(TABLE))
 
 
+def data_sets(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Data sets of Parquet files that are more, less or other than the rows of the files."""
+    dataset = pa.dataset.dataset
+    small = TABLE.select(["id", "x"]).slice(0, 5_000)
+    for n in range(2):
+        pa.parquet.write_table(
+            small.slice(n * 100, 900), folder / f"{n}.parquet", row_group_size=99
+        )
+    yield "plain", dataset(folder)
+    yield "filtered", dataset(folder).filter(pa.dataset.field("id") > 300)
+    yield "of other types", dataset(folder, schema=pa.schema([("id", "int32"), ("x", "float64")]))
+    yield "of fewer columns", dataset(folder, schema=pa.schema([("x", "float64")]))
+    yield "of more columns", dataset(folder, schema=small.schema.append(pa.field("y", "string")))
+    yield "of several", dataset([dataset(folder), dataset(folder / "0.parquet")])
+    some = next(iter(dataset(folder).get_fragments())).subset(row_group_ids=[1, 3])
+    yield (
+        "of some row groups",
+        pa.dataset.FileSystemDataset([some], small.schema, pa.dataset.ParquetFileFormat()),
+    )
+    (folder / "none").mkdir()
+    pa.parquet.write_table(small.slice(0, 0), folder / "none" / "0.parquet")
+    yield "of no rows", dataset(folder / "none")
+    dotted = small.rename_columns(["a", "a.b"])
+    (folder / "dotted").mkdir()
+    pa.parquet.write_table(dotted, folder / "dotted" / "0.parquet")
+    yield "with dots in names", dataset(folder / "dotted")
+    pa.dataset.write_dataset(
+        small.append_column("k", pa.array(np.arange(len(small)) % 3)),
+        folder / "by k", format="parquet", partitioning=["k"], partitioning_flavor="hive",
+    )  # fmt: skip
+    yield "in folders", dataset(folder / "by k", partitioning="hive")
+
+
+def test_data_sets_are_what_they_give(tmp_path: Path) -> None:
+    """Whatever a data set makes of its files, it is saved as the table that it gives."""
+    for what, data in data_sets(tmp_path):
+        whole = data.to_table()
+        made = values.settled(values.encode(data))
+        back: Any = values.decode(made.record, made.parts.__getitem__)
+        assert made.record.digest == values.digest(whole), what
+        assert back.equals(whole.combine_chunks()), what
+
+
 def test_a_reader_of_batches_is_saved() -> None:
     """A stream that can be read once is saved whole, however it is cut."""
     assert saved(TABLE.to_reader(max_chunksize=777)).equals(TABLE.combine_chunks())
