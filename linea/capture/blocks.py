@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from linea.capture import source as text
+from linea.trimming import stands_alone
 
 LEAVE = "__linea_leave__"
 """The name by which the code of `leaving` finds what it calls."""
@@ -41,8 +42,17 @@ def _is_ours(called: ast.expr, namespace: Mapping[str, Any]) -> bool:
     return (found.__module__, found.__name__) == ("linea.api", "saving")
 
 
-def is_guard(node: ast.AST) -> TypeGuard[ast.If]:
-    """Whether a statement is a plain `if __name__ == "__main__":`."""
+def guards_in(tree: ast.Module, source: str) -> dict[ast.stmt, ast.If]:
+    """The statements `if __name__ == "__main__":`, each with what it does before its body."""
+    lines = source.split("\n")
+    return {
+        node: _head_of(node)
+        for node in tree.body
+        if _is_guard(node) and all(stands_alone(part, lines) for part in node.body)
+    }
+
+
+def _is_guard(node: ast.AST) -> TypeGuard[ast.If]:
     if not isinstance(node, ast.If) or node.orelse:
         return False
     match node.test:
@@ -55,7 +65,7 @@ def is_guard(node: ast.AST) -> TypeGuard[ast.If]:
     return False
 
 
-def head_of(node: ast.If) -> ast.If:
+def _head_of(node: ast.If) -> ast.If:
     """An `if` that does nothing but ask."""
     nothing = ast.copy_location(ast.Pass(), node.test)
     return ast.copy_location(ast.If(node.test, [nothing], []), node)

@@ -6,7 +6,7 @@ import ast
 import sys
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,9 +53,9 @@ def run_statements(
             namespace.setdefault("__annotations__", {})
     floor = 0
     session.text = source
-    prepared = _prepared(session, tree, source, filename, shown, flags)
     again: tracing.PutBack = []
-    guards: dict[ast.stmt, ast.If] = {n: blocks.head_of(n) for n in tree.body if blocks.is_guard(n)}
+    guards = blocks.guards_in(tree, source)
+    prepared = _prepared(session, tree, source, filename, shown, flags, guards)
     inside = {part: n for node in tree.body if node in guards for n, part in enumerate(_body(node))}
     todo: list[tuple[int, ast.stmt | _End]] = []
     todo += reversed(list(enumerate(tree.body)))
@@ -146,7 +146,13 @@ _eval = eval  # the program may put something of its own into `builtins`
 
 
 def _prepared(
-    session: Session, tree: ast.Module, source: str, filename: str, shown: str, flags: int
+    session: Session,
+    tree: ast.Module,
+    source: str,
+    filename: str,
+    shown: str,
+    flags: int,
+    guards: Mapping[ast.stmt, ast.If],
 ) -> dict[ast.stmt, tuple[Statement, types.CodeType]]:
     """Each top-level statement with its code, before anything runs that could be in the way."""
     found: dict[ast.stmt, tuple[Statement, types.CodeType]] = {}
@@ -155,14 +161,12 @@ def _prepared(
         warnings.simplefilter("ignore")  # compiling all of it has warned
         for number, node in enumerate(tree.body):
             statement = statement_of(session, node, source, shown, floor)
-            guard = blocks.is_guard(node)
-            whole = ast.copy_location(ast.Expr(node.test), node) if guard else node  # type: ignore[attr-defined]
-            found[node] = (
-                statement,
-                compile_statement(whole, filename, flags, docstring=number == 0),
-            )
+            head = guards.get(node)
+            runs = node if head is None else ast.copy_location(ast.Expr(head.test), node)
+            code = compile_statement(runs, filename, flags, docstring=number == 0)
+            found[node] = statement, code
             floor = node.lineno
-            for part in node.body if guard else ():  # type: ignore[attr-defined]
+            for part in _body(node) if head is not None else ():
                 code = compile_statement(part, filename, flags, docstring=False)
                 found[part] = statement_of(session, part, source, shown, floor), code
                 floor = part.end_lineno or part.lineno

@@ -181,7 +181,8 @@ class Stepping:
         code = function.__code__
         if tree is None or node is None:
             return None
-        if not all(stands_alone(n, defined.source) for n in node.body):
+        lines = defined.source.split("\n")
+        if not all(stands_alone(n, lines) for n in node.body):
             return None  # it couldn't be cut there
         statements = [_statement(n, defined.source, defined.place) for n in node.body]
         first_line = min([node.lineno, *(d.lineno for d in node.decorator_list)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -61,9 +62,8 @@ def cut(
     return kept
 
 
-def stands_alone(node: ast.stmt, source: str) -> bool:
-    """Whether a statement of `source` shares its lines with no other."""
-    lines = source.split("\n")
+def stands_alone(node: ast.stmt, lines: Sequence[str]) -> bool:
+    """Whether a statement of a text of these lines shares them with no other."""
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     return _alone(node, lines[first - 1], lines[(node.end_lineno or node.lineno) - 1])
 

@@ -77,9 +77,7 @@ def narrowed_body(source: str, left_in: frozenset[int] | None) -> list[Line]:
     if left_in is None:
         return lines
     tree = ast.parse(source).body[0]
-    return (
-        cut(lines, without(tree, left_in, []), tree) if isinstance(tree, ast.FunctionDef) else lines
-    )
+    return cut(lines, without(tree, left_in, []), tree) if isinstance(tree, CUT) else lines
 
 
 def _moved(line: Line, before: list[Line]) -> Line:

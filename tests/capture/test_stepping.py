@@ -250,6 +250,17 @@ def main():
     return a
 out = main()
 """,
+    "two statements on a line of the guard": "if __name__ == '__main__':\n    a = [1]; b = [2]\n    out = a\n",
+    "code in texts under the guard": """
+class Noted:
+    def __del__(self):
+        gone.append(1)
+gone = []
+if __name__ == "__main__":
+    eval("gone.append(3)")
+    other = [1]
+    out = list(gone)
+""",
     "what raises": """
 def main():
     a = [1]
@@ -274,7 +285,10 @@ def test_where_its_names_could_be_mistaken_a_call_is_one_statement(
     space: dict[str, object] = {"__name__": "__main__"}
     exec(compile(code, "slice", "exec"), space)
     assert space["out"] == session.namespace["out"]
-    assert all(not s.within for s in session.steps) or what == "itself"
+    assert all(not s.within for s in session.steps) or what in (
+        "itself",
+        "code in texts under the guard",
+    )
 
 
 def test_a_command_of_click_is_cut_as_well(tmp_path: Path) -> None:
