@@ -86,7 +86,7 @@ def describe() -> str:
     if session is None:
         return "nothing is watched here"
     state = "paused" if session.paused else "watching"
-    steps = len(session.steps)
+    steps = sum(not s.within for s in session.steps)
     assumed = sum(bool(s.assumed) for s in session.steps)
     lines = [
         f"{state} {session.source or 'this session'}: {steps} statements recorded",

@@ -45,8 +45,8 @@ _SEES_FRAMES = frozenset({
 """What a function may see its own variables with, other than by their names."""
 
 _DEBUGS = re.compile(
-    r"\b(breakpoint|set_trace|settrace|setprofile|monitoring|f_locals|pdb|ipdb|bdb|cProfile|profile"
-    r"|tracemalloc|line_profiler|pyinstrument|coverage|sys\.modules\[__name__\])\b"
+    r"\b(breakpoint|set_trace|settrace|setprofile|sys\.monitoring|f_locals|i?pdb|bdb|cProfile"
+    r"|line_profiler|pyinstrument)\b"
 )
 """Programs with these words look at how code runs, and are left alone."""
 
@@ -74,6 +74,7 @@ class Entered:
     uses: Uses
     caller: Running
     probe: Probe
+    decorated: bool
     call: int = -1
     """Position of the calling step; -1 before the function has been entered."""
     number: int | None = 0
@@ -146,15 +147,16 @@ class Stepping:
         if len(self.stack) >= DEEPEST or self.session.traced or _is_traced():
             return
         found = called_once(running.node)
-        if found is None:
+        if found is None or self.session.paused:
             return
         name, whole = found
-        function = _function_behind(self.session.tools.scope.namespace.get(name))
+        value = self.session.tools.scope.namespace.get(name)
+        function = _function_behind(value)
         if function is None or not self._can_be_entered(function, name):
             return
         entered = self._entered(function, name, whole, running)
-        if entered is None:
-            return
+        if entered is None or (entered.decorated and value is function):
+            return  # a decorator may have given the function to others
         function.__code__ = entered.probed
         self.armed = entered
 
@@ -206,7 +208,7 @@ class Stepping:
         uses = replace(own, loads=own.loads - {name}, calls=own.calls - {name})
         entered = Entered(
             function, code, probed, body, statements, first, whole, running.node,
-            running.statement, uses, running, probe,
+            running.statement, uses, running, probe, bool(node.decorator_list),
         )  # fmt: skip
         probe._reached = lambda number, frame: self._reached(entered, number, frame)
         return entered
@@ -233,6 +235,9 @@ class Stepping:
             if entered in self.stack:
                 while self.stack[-1] is not entered:
                     self._leave_top()
+                if session.paused:
+                    self.give_up()
+                    return
                 self._advance(entered, number)
         except Exception as error:
             session.fault("stepping through a function", error)
@@ -422,13 +427,21 @@ class Stepping:
 
 
 def called_once(node: ast.stmt) -> tuple[str, bool] | None:
-    """The function that a statement calls for what it does, if it has one.
+    """The function that a statement calls for what it does, if it has one and names it once.
 
     And whether more of the statement comes after it than binding, or exiting with, what it gives.
     """
+    found = _called(node)
+    if found is None:
+        return None
+    named = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == found[0]]
+    return found if len(named) == 1 else None
+
+
+def _called(node: ast.stmt) -> tuple[str, bool] | None:
     if isinstance(node, ast.If) and not node.orelse and _asks_main(node.test):
         for n, inner in enumerate(node.body):
-            found = called_once(inner)
+            found = _called(inner)
             if found is not None:
                 return found[0], found[1] or n + 1 < len(node.body)
         return None

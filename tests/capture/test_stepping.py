@@ -172,6 +172,29 @@ step(kept)
 step(other)
 out = kept, other
 """,
+    "a function that is called again by another name stays as it is": """
+a, b = [], []
+def more():
+    if a:
+        a.append(9)
+    a.append(1)
+    b.append(2)
+kept = [more]
+more()
+kept[0]()
+out = a
+# ----
+a, b = [], []
+def more():
+    if a:
+        a.append(9)
+    a.append(1)
+    b.append(2)
+kept = [more]
+more()
+kept[0]()
+out = a
+""",
     "seeds inside count": """
 import random
 def main():
@@ -260,6 +283,23 @@ if __name__ == "__main__":
     eval("gone.append(3)")
     other = [1]
     out = list(gone)
+""",
+    "a function of itself": "def f(x):\n    y = [x]\n    y.append(1)\n    return y\nout = f(f(2))\n",
+    "a function that a decorator keeps": """
+kept = {}
+def keep(f):
+    kept[f.__name__] = f
+    return f
+rows = []
+@keep
+def more():
+    n = len(rows)
+    if n:
+        rows.append(n)
+    rows.append(0)
+more()
+kept["more"]()
+out = rows
 """,
     "what raises": """
 def main():
