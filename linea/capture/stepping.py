@@ -119,6 +119,11 @@ class Stepping:
         self.block: tuple[int, Statement] | None = None
         """A block of the top level that is under way: position of the step that it began with, and its text."""
         self._number: int | None = None
+        self._known: set[types.CodeType] = set()
+        """Code of functions that have been called: what is called again isn't stepped through."""
+        self._read = 0
+        """How many steps were searched for words of those who look at how code runs."""
+        self._looked_at = False
         self._thread = threading.get_ident()
 
     # -------------------------------------------------------------------------------- before
@@ -152,7 +157,10 @@ class Stepping:
         name, whole = found
         value = self.session.tools.scope.namespace.get(name)
         function = _function_behind(value)
-        if function is None or not self._can_be_entered(function, name):
+        if function is None or function.__code__ in self._known:
+            return
+        self._known.add(function.__code__)
+        if not self._can_be_entered(function, name):
             return
         entered = self._entered(function, name, whole, running)
         if entered is None or (entered.decorated and value is function):
@@ -169,9 +177,17 @@ class Stepping:
             and not code.co_flags & _LAZY
             and _SEES_FRAMES.isdisjoint(code.co_names)
             and all(e.function is not function for e in self.stack)
-            and not any(_DEBUGS.search(s.statement.source) for s in self.session.steps)
-            and not _DEBUGS.search(self.session.text)
+            and not self._is_looked_at()
         )
+
+    def _is_looked_at(self) -> bool:
+        """Whether the program looks at how code runs."""
+        texts = [s.statement.source for s in self.session.steps[self._read :]]
+        if not self._read:
+            texts.append(self.session.text)
+        self._read = len(self.session.steps)
+        self._looked_at = self._looked_at or any(map(_DEBUGS.search, texts))
+        return self._looked_at
 
     def _entered(
         self, function: types.FunctionType, name: str, whole: bool, running: Running
