@@ -79,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _ran(arguments[1], arguments[2:])
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
-    from linea.cli.group import invoke
+    try:
+        from linea.cli.group import invoke
+    except KeyboardInterrupt:
+        return 130
 
     return invoke(arguments)
 

@@ -44,6 +44,10 @@ def gc(
         str | None,
         Option("--grace", metavar="TIME", help="How long things can be undone: '14 days', or now."),
     ] = None,
+    alone: Annotated[
+        bool,
+        Option("--alone", help="Nobody else writes now: for file systems that can't tell."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Take away what nothing needs; drop old values.
@@ -66,7 +70,9 @@ def gc(
             "these options say what --drop-values keeps", hint="linea gc --drop-values"
         )
     with project() as here:
-        report = here.repository.gc(grace=_grace(grace), policy=policy, dry_run=dry_run)
+        report = here.repository.gc(
+            grace=_grace(grace), policy=policy, dry_run=dry_run, alone=alone
+        )
     if json:
         render.print_json(_record(report, dry_run))
         return

@@ -199,20 +199,22 @@ class Repository(Noting):
         grace: timedelta = upkeep.GRACE,
         policy: upkeep.Policy | None = None,
         dry_run: bool = False,
+        alone: bool = False,
     ) -> upkeep.Report:
         """Take away what nothing needs, and bring the rest together in few files.
 
         That are objects that nothing rests on and the values of versions that were deleted, both
         for longer than `grace`; with a policy, values that it lets go, which `undo` brings back
-        within `grace`. Versions, their code and what is known of their values stay.
+        within `grace`. Versions, their code and what is known of their values stay. Where the
+        file system can't tell whether others write meanwhile, `alone` says that nobody does.
         """
         if self.path is None:
             return upkeep.Report(0, 0, None, (), 0, (0, 0))
         with self._backend.writing(alone=True) as guarded:
-            if not guarded:
+            if not (guarded or alone or dry_run):
                 raise StoreError(
                     "this file system can't tell whether others write to the store",
-                    hint="copy the store to a local disk, tidy it up there, and copy it back",
+                    hint="when nobody else does: linea gc --alone",
                 )
             with self._disk_named():
                 return upkeep.gc(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -487,6 +488,15 @@ def test_without_kernel_locks_nothing_is_lost(
     with Repository.open(path) as repository:
         for name in ("features", "other"):
             assert [v.number for v in repository.versions(name)] == list(range(40, 0, -1))
+        with pytest.raises(StoreError, match="can't tell whether others write") as caught:
+            repository.gc(grace=timedelta(0))
+        assert "linea gc --alone" in str(caught.value.hint)
+        repository.commit([draft("large", random.Random(0).randbytes(300_000))])
+        repository.delete("large")
+        assert repository.gc(grace=timedelta(0), dry_run=True).freed > 200_000
+        assert repository.gc(grace=timedelta(0), alone=True).freed > 200_000
+        assert len(list(repository.versions("features"))) == 40
+        assert repository.undo().kind == "delete"
     fsck(path)
 
 
