@@ -54,7 +54,7 @@ def run_statements(
     floor = 0
     session.text = source
     again: tracing.PutBack = []
-    guards = blocks.guards_in(tree, source)
+    guards = _guards(session, tree, source)
     prepared = _prepared(session, tree, source, filename, shown, flags, guards)
     inside = {part: n for node in tree.body if node in guards for n, part in enumerate(_body(node))}
     todo: list[tuple[int, ast.stmt | _End]] = []
@@ -134,6 +134,14 @@ def run_statements(
         raise
     for switch in again:
         switch()
+
+
+def _guards(session: Session, tree: ast.Module, source: str) -> dict[ast.stmt, ast.If]:
+    try:
+        return blocks.guards_in(tree, source)
+    except Exception as error:
+        session.fault("reading a program", error)
+        return {}
 
 
 def _body(node: ast.stmt) -> list[ast.stmt]:

@@ -210,7 +210,10 @@ class Session:
         ended = time.perf_counter()
         began = time.thread_time()
         if not inside:
-            self.stepping.leave(error)
+            try:
+                self.stepping.leave(error)
+            except Exception as fault:
+                self.fault("leaving a function", fault)
         running, self.open = self.open, None
         if running is None:
             if statement is None:

@@ -103,7 +103,10 @@ class Probe:
     def step(self, number: int) -> None:
         """Statement `number` of the body comes."""
         if self._reached is not None:
-            self._reached(number, sys._getframe(1))
+            try:
+                self._reached(number, sys._getframe(1))
+            except Exception:
+                self._reached = None  # the calling statement is one step, then
 
 
 class Stepping:
@@ -257,7 +260,7 @@ class Stepping:
                 self._advance(entered, number)
         except Exception as error:
             session.fault("stepping through a function", error)
-            self.give_up()
+            self._abandon()
 
     def _enter(self, entered: Entered, frame: types.FrameType) -> None:
         session = self.session
@@ -406,7 +409,7 @@ class Stepping:
             self.session.tools.use(self.session.namespace)
         except Exception as fault:
             self.session.fault("leaving a function", fault)
-            self.give_up()
+            self._abandon()
 
     def _leave_top(self) -> None:
         """The innermost function has been left; what returned is one with what follows."""
@@ -440,6 +443,16 @@ class Stepping:
             self.stack.pop().probe.let_go()
         self.session.take_back(entered.call)
         self.session.open = entered.caller
+
+    def _abandon(self) -> None:
+        """Give up, whatever state things are in."""
+        try:
+            self.give_up()
+        except Exception as fault:
+            self.session.fault("stepping through a function", fault)
+            self.stack.clear()
+            if self.session.open is not None:
+                self.session.open.blind = True
 
 
 def called_once(node: ast.stmt) -> tuple[str, bool] | None:

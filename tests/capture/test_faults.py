@@ -42,7 +42,20 @@ except ZeroDivisionError as e:
 it = iter(xs)
 next(it)
 print(dict(d), list(it), sys.argv)
-raise SystemExit(4)
+def load(n):
+    rows = [n]
+    rows.append(2)
+    return rows
+def main():
+    rows = load(3)
+    k = 2
+    f = lambda: k
+    print(rows, f())
+    return 4
+if __name__ == "__main__":
+    more = [1]
+    print(more)
+    raise SystemExit(main())
 """
 
 DRIVER = """\
@@ -87,8 +100,9 @@ def functions() -> list[tuple[str, str]]:
     return found
 
 
-SHELL = {"Session.fault", "_hook"}
-"""What everything else is caught by, and the audit hook: an error in a hook is the interpreter's."""
+SHELL = {"Session.fault", "_hook", "Probe.step"}
+"""What everything else is caught by, the audit hook, where an error is the interpreter's, and what
+functions that are stepped through call."""
 
 
 def test_an_error_in_any_function_of_capture_is_never_seen(tmp_path: Path) -> None:
