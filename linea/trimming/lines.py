@@ -32,29 +32,34 @@ def cut(
     gone: set[int] = set()
     passes: dict[int, str] = {}
     out = {id(n) for n, _ in removed}
+    shared: list[ast.stmt] = []
     for node, _ in removed:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        last = node.end_lineno or node.lineno
+        first, last = _extent(node)
         if not _alone(node, lines[first - 1].text, lines[last - 1].text):
-            out.discard(id(node))
+            shared.append(node)
             continue
         gone |= set(range(first - 1 - _comments(lines, first - 1, node.col_offset), last))
+    emptied: set[int] = set()
     for _, body in removed:
         if body and all(id(n) in out for n in body):
             if (clause := clauses.get(id(body))) is not None:
                 gone |= clause
                 continue
             first = body[0]
-            at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
-            passes[at] = (
-                lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())] + "pass"
-            )
+            if any(first is n for n in shared):
+                emptied.add(id(first))
+                continue
+            at = _extent(first)[0] - 1
+            indent = lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())]
+            passes[at] = indent + "pass"
+    texts = [line.text.encode() for line in lines]
+    gone |= _cut_shared(texts, shared, emptied)
     kept: list[Line] = []
     for i, line in enumerate(lines):
         if i in passes:
             kept.append(Line(passes[i], None))
         elif i not in gone:
-            kept.append(line)
+            kept.append(Line(texts[i].decode(), line.number))
     try:
         ast.parse("\n".join(x.text for x in kept))
     except SyntaxError:
@@ -62,10 +67,43 @@ def cut(
     return kept
 
 
+def _cut_shared(texts: list[bytes], nodes: list[ast.stmt], emptied: set[int]) -> set[int]:
+    """Cut statements out of lines that they share with others; give the lines that are gone.
+
+    Those of `emptied` are the first of blocks that nothing else is left of.
+    """
+    gone: set[int] = set()
+    inner = {id(part) for node in nodes for part in ast.walk(node) if part is not node}
+    # From the end, so that the places of those before stay right.
+    for node in sorted(nodes, key=lambda n: (n.lineno, n.col_offset), reverse=True):
+        if id(node) in inner:
+            continue
+        first, last = (n - 1 for n in _extent(node))
+        head = texts[first][: node.col_offset]
+        tail = texts[last][node.end_col_offset or 0 :]
+        if id(node) in emptied:
+            text = head + b"pass" + tail
+        elif follows := re.match(rb"\s*;\s*", tail):
+            text = head + tail[follows.end() :]
+        else:
+            text = re.sub(rb";\s*$", b"", head).rstrip() + tail
+        if not text.strip() or (text.lstrip().startswith(b"#") and head.strip()):
+            gone.add(first)
+        texts[first] = text
+        gone |= set(range(first + 1, last + 1))
+    return gone
+
+
+def _extent(node: ast.stmt) -> tuple[int, int]:
+    """The first and the last line of a statement (1-based), decorators included."""
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    return first, node.end_lineno or node.lineno
+
+
 def stands_alone(node: ast.stmt, lines: Sequence[str]) -> bool:
     """Whether a statement of a text of these lines shares them with no other."""
-    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-    return _alone(node, lines[first - 1], lines[(node.end_lineno or node.lineno) - 1])
+    first, last = _extent(node)
+    return _alone(node, lines[first - 1], lines[last - 1])
 
 
 def _alone(node: ast.stmt, first: str, last: str) -> bool:

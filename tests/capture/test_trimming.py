@@ -224,3 +224,21 @@ def test_a_log_that_something_keeps_stays(tmp_path: Path) -> None:
         "log.setLevel(10)\nlog.addHandler(Keep())\ndef f(v):\n    log.info('got %d', v)\n    return v\nr = f(4)\n"
     )
     assert "log.info" in slice_of(source, "kept", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f(x):\n    a = x; b = 2; return a\nr = f(1)\n", "def f(x):\n    a = x; return a\nr = f(1)\n"),
+        ("def f(x):\n    b = 2; a = x; return a\nr = f(1)\n", "def f(x):\n    a = x; return a\nr = f(1)\n"),
+        ("def f(x):\n    a = x; b = ';'; c = b  # why\n    return a\nr = f(1)\n", "def f(x):\n    a = x  # why\n    return a\nr = f(1)\n"),
+        ("def f(x):\n    b = 2; c = b\n    return x\nr = f(1)\n", "def f(x):\n    return x\nr = f(1)\n"),
+        ("def f(x):\n    b = [\n        2]; c = [b,\n        3]; a = 'é'; b = a\n    return x\nr = f(1)\n", "def f(x):\n    return x\nr = f(1)\n"),
+        ("r = []\nfor i in [1]: r.append(i); n = i; m = n\n", "r = []\nfor i in [1]: r.append(i)\n"),
+    ],
+)  # fmt: skip
+def test_statements_go_from_lines_that_they_share(
+    tmp_path: Path, source: str, expected: str
+) -> None:
+    """What isn't needed goes, whatever stands beside it; the rest of the line stays as it was."""
+    assert slice_of(source, "r", tmp_path) == expected

@@ -327,7 +327,33 @@ def program(rng: Choices) -> str:
     # A call of what was defined, so that something goes through it.
     for name in maker.functions[:3]:
         lines += [f"{rng.choice(NUMBERS)} = {name}({rng.choice(NUMBERS)}, {rng.choice(LISTS)})"]
-    return (HEAD if classes else PLAIN_HEAD) + "\n".join(lines) + "\n"
+    return (HEAD if classes else PLAIN_HEAD) + "\n".join(sharing(lines, rng)) + "\n"
+
+
+def sharing(lines: list[str], rng: Choices) -> list[str]:
+    """The same statements, of which some share a line with the one before or with their head."""
+    made: list[str] = []
+    for n, line in enumerate(lines):
+        follows = lines[n + 1] if n + 1 < len(lines) else ""
+        if not made or not is_simple(line) or made[-1].lstrip().startswith("@"):
+            made.append(line)
+        elif is_simple(lines[n - 1]) and depth(lines[n - 1]) == depth(line):
+            shares = rng.randint(0, 3) == 0
+            made[-1:] = [f"{made[-1]}; {line.strip()}"] if shares else [made[-1], line]
+        elif lines[n - 1].endswith(":") and depth(follows) < depth(line) and made[-1] is lines[n - 1]:
+            shares = rng.randint(0, 3) == 0
+            made[-1:] = [f"{made[-1]} {line.strip()}"] if shares else [made[-1], line]
+        else:
+            made.append(line)
+    return made
+
+
+def is_simple(line: str) -> bool:
+    return not line.endswith(":") and "#" not in line and not line.lstrip().startswith("@")
+
+
+def depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 @dataclass
