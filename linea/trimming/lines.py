@@ -45,11 +45,11 @@ def cut(
             if (clause := clauses.get(id(body))) is not None:
                 gone |= clause
                 continue
-            first = body[0]
-            if any(first is n for n in shared):
-                emptied.add(id(first))
+            head = body[0]
+            if any(head is n for n in shared):
+                emptied.add(id(head))
                 continue
-            at = _extent(first)[0] - 1
+            at = _extent(head)[0] - 1
             indent = lines[at].text[: len(lines[at].text) - len(lines[at].text.lstrip())]
             passes[at] = indent + "pass"
     texts = [line.text.encode() for line in lines]
