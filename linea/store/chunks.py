@@ -30,7 +30,7 @@ PROBED = 32
 GIVEN_UP = 4
 """After so many useless differences, only every so many segments one more is tried."""
 KEPT_BASES = 4
-BATCH = 1 << 20
+BATCH = 1 << 21
 """Bytes of segments that are unpacked in one go."""
 PATCHES = ("patch", "delta")
 """Forms that are a difference: to the base's bytes, or in the base's form to its content."""
