@@ -309,6 +309,28 @@ def show_ratios(rows: dict[str, list[float]], digest: float) -> None:
         print(f"  {label:36} {ratio:6.2f}  {wanted:5.2f} {'' if ratio <= wanted else 'ABOVE'}")
 
 
+def show_load(first: pd.DataFrame) -> None:
+    """Print what a load takes beside Parquet's reader, of which no data frame has come yet."""
+    folder = Path(tempfile.mkdtemp(prefix="linea-bench-"))
+    ours, other = Linea(folder), parquet(folder)
+    ours.save(first)
+    other.save(first)
+    path = folder / "1"
+    pairs = []
+    for _ in range(12):
+        row = []
+        for act in (ours.load, lambda: pq.read_table(path), other.load):
+            wall = time.perf_counter()
+            row += [timed(act), time.perf_counter() - wall]
+        pairs.append(row)
+    found = np.array(pairs[2:])
+    print("\na load / Parquet's, medians of ten pairs: CPU, wall")
+    for label, at in (("read_table alone", 2), ("with to_pandas", 4)):
+        cpu_ratio, wall_ratio = np.median(found[:, :2] / found[:, at : at + 2], axis=0)
+        print(f"  {label:36} {cpu_ratio:6.2f} {wall_ratio:6.2f}")
+    shutil.rmtree(folder)
+
+
 def show_series(rows: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="linea-bench-"))
     tool = Linea(folder)
@@ -353,6 +375,7 @@ def main(rows: int) -> None:
         f"table of {rows:,} rows × 16 columns, {first.memory_usage().sum() / 1e6:.0f} MB", found
     )
     show_ratios(dict(found), digest)
+    show_load(first)
     array = np.random.default_rng(0).normal(size=rows * 10)
     show_rounds(
         f"array of {array.nbytes / 1e6:.0f} MB of random floats",
