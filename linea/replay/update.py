@@ -153,10 +153,10 @@ def again(
         return Outcome(stale, problem="; ".join(gone))
     if any(reason.kind == "code" for reason in stale.reasons):
         return from_source(repository, stale, run_source, sources)
-    ran = run_on_present(repository, version, root, timeout=timeout)
+    part, ran = run_on_present(repository, version, root, timeout=timeout)
     if ran.record is None or ran.outcome != "done":
         return Outcome(stale, seconds=ran.seconds, problem=ran.traceback or ran.outcome)
-    (made,) = repository.commit([draft(repository, stale, ran, root, author)])
+    (made,) = repository.commit([draft(repository, stale, part, ran, root, author)])
     return Outcome(stale, made, ran.seconds)
 
 
@@ -186,16 +186,19 @@ def author_time() -> float:
 
 def run_on_present(
     repository: Repository, version: Version, root: Path, *, timeout: float | None
-) -> Run:
-    """Run a slice on the files and the parents as they are now, with all that these may make count."""
+) -> tuple[Part, Run]:
+    """Run a slice on the files and the parents as they are now, with all that these may make count.
+
+    Gives the code that ran with what came of it.
+    """
     code = repository.code(version)
     part = Part(version.name, code, version.result, lines=version.lines)
     wider = widen(part, repository.session(version))
     ran = _run(repository, version, wider.code, root, timeout)
     if wider.code != code and ran.traceback.rpartition("\n")[2].startswith(_UNBOUND):
         # Nothing of the user's: something that the statements taken in rest on wasn't.
-        return _run(repository, version, code, root, timeout)
-    return ran
+        return part, _run(repository, version, code, root, timeout)
+    return wider, ran
 
 
 _UNBOUND = ("NameError:", "UnboundLocalError:")
@@ -228,14 +231,16 @@ def newest(repository: Repository, parent: Parent) -> Parent:
     return Parent(tip.name, tip.number, tip.commit, tip.digest)
 
 
-def draft(repository: Repository, stale: Stale, ran: Run, root: Path, author: Author) -> Draft:
-    """The next version: the same code on what is there now."""
+def draft(
+    repository: Repository, stale: Stale, part: Part, ran: Run, root: Path, author: Author
+) -> Draft:
+    """The next version: what the code of `part` gave on what is there now."""
     assert ran.record is not None
     version = stale.version
     inputs, kept = read_inputs(version.inputs, ran.modules, root, author.keep)
     return Draft(
         name=version.name,
-        code=repository.code(version),
+        code=part.code,
         session=repository.session(version),
         value=Encoded(ran.record, ran.parts[-1], ran.preview),
         author=author.name,
@@ -245,7 +250,7 @@ def draft(repository: Repository, stale: Stale, ran: Run, root: Path, author: Au
         kept=kept,
         environment=environment_now(version.environment, os.environ),
         result=version.result,
-        lines=version.lines,
+        lines=part.lines,
         source=version.source,
         seconds=ran.seconds,
         conservative=version.conservative,
