@@ -216,6 +216,8 @@ def test_interrupted(original: Path, store: Path) -> None:
     for _ in range(12):
         child = os.fork()
         if not child:
+            # A shell's background processes begin with it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 with Repository.open(store) as repository:
                     for seed in range(10_000):
