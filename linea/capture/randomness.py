@@ -10,7 +10,7 @@ from collections.abc import Container
 from linea.capture.rules import CLOCKS, GENERATORS, SEEDS
 from linea.capture.running import Running
 from linea.capture.scope import Scope, called_name
-from linea.capture.source import uses
+from linea.capture.source import NO_USES, Uses, uses
 from linea.trace import Location, Step
 
 RANDOM = frozenset({"random", "numpy.random", "torch.random", "polars.random"})
@@ -66,22 +66,33 @@ def _states_of(function: object) -> set[str]:
 
 
 def unseeded(step: Step, bound: Container[Location]) -> list[str]:
-    """Random states that `step` draws from and that aren't among the locations `bound` before."""
-    drawn = [
-        key
-        for key in sorted(RANDOM)
-        if Location(f"hidden:{key}") in step.effects.mutates
-        and Location(f"hidden:{key}") not in bound
-    ]
-    if not drawn or _seeds(step):
+    """Random states that `step` draws from, or takes, and that aren't among the locations `bound` before."""
+    fresh = [key for key in sorted(RANDOM) if Location(f"hidden:{key}") not in bound]
+    drawn = [key for key in fresh if Location(f"hidden:{key}") in step.effects.mutates]
+    used = [k for k in fresh if Location(f"package:{k.partition('.')[0]}") in step.effects.reads]
+    if not drawn and not used:
         return []
-    return [f"the unseeded generator of {key.removesuffix('.random')}" for key in drawn]
+    found = _uses_of(step)
+    if found.calls & SEEDS and not step.error:
+        drawn = []
+    if not any(chain[-1] in TAKES_STATE and chain[-2:-1] in _OWNERS for chain in found.chains):
+        used = []
+    keys = dict.fromkeys([*drawn, *used])
+    return [f"the unseeded generator of {key.removesuffix('.random')}" for key in keys]
 
 
-def _seeds(step: Step) -> bool:
-    if step.error:
-        return False
-    return bool(uses(ast.parse(step.statement.source).body[0]).calls & SEEDS)
+TAKES_STATE = frozenset({"getstate", "get_state", "get_rng_state"})
+"""Calls that give the state of a generator: what is made of it is no more to be had again than what is drawn."""
+
+_OWNERS = (("random",), ("torch",))
+"""The modules whose own generators these are."""
+
+
+def _uses_of(step: Step) -> Uses:
+    try:
+        return uses(ast.parse(step.statement.source).body[0])
+    except (SyntaxError, IndexError):
+        return NO_USES
 
 
 def clocks(source: str) -> list[str]:

@@ -335,7 +335,7 @@ def test_a_command_of_click_is_cut_as_well(tmp_path: Path) -> None:
     pytest.importorskip("click")
     program = (
         "import click\nrows = [3, 1]\n@click.command()\n@click.option('--n', default=4)\ndef main(n):\n"
-        "    other = [n]\n    other.append(1)\n    rows.append(n)\nmain(standalone_mode=False)\n"
+        "    other = [n]\n    other.append(1)\n    rows.append(n)\nmain([], standalone_mode=False)\n"
     )
     session = watched(program, tmp_path)
     code = slice_of_name(session, "rows").code

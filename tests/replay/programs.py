@@ -71,6 +71,7 @@ PROGRAMS = [
     Program("sorted_set", "x = sorted({'b', 'a', 'cc'})\n"),
     # ------------------------------------------------------------------ another value each time
     Program("unseeded", "import random\nx = random.random()\n", "different", "random at p_unseeded.py:2", quick=True),
+    Program("taken", "import random\ns = random.getstate()\nrandom.random()\nrandom.setstate(s)\nx = random.random()\n", "different", "random at p_taken.py:2", quick=True),
     Program("unseeded_np", NP + "y = 1\nnoise = np.random.rand(3)\nx = noise + y\n", "different", "re-runs part at p_unseeded_np.py:3"),
     Program("unseeded_table", READS + NP + "x = df.assign(r=np.random.rand(len(df)))\n", "different", "columns that differ: r", before=CSV),
     Program("fresh_generator", NP + "rng = np.random.default_rng()\nx = rng.random(2)\n", "different", "no re-run gives again"),
