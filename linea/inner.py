@@ -42,25 +42,33 @@ def calls(steps: Sequence[Step]) -> list[Call]:
     ]
 
 
-def missing(steps: Sequence[Step], found: Sequence[Call], kept: Collection[int]) -> set[int]:
-    """What must be kept of the calls because something of them is."""
-    wanted: set[int] = set()
+def missing(
+    steps: Sequence[Step],
+    found: Sequence[Call],
+    kept: Collection[int],
+    wanted: Collection[Location],
+) -> set[int]:
+    """What must be kept of the calls because something of them is; `wanted` is the criterion."""
+    lost: set[int] = set()
     for call in _in_use(found, kept):
-        wanted.add(call.position)
-        if not _cut_alone(steps, call, found, kept):
-            wanted.update(call.members)
+        lost.add(call.position)
+        if not _cut_alone(steps, call, found, kept, wanted):
+            lost.update(call.members)
         elif call.whole:
-            wanted.add(call.members[-1])
-    return wanted
+            lost.add(call.members[-1])
+    return lost
 
 
 def left_in(
-    steps: Sequence[Step], found: Sequence[Call], kept: Collection[int]
+    steps: Sequence[Step],
+    found: Sequence[Call],
+    kept: Collection[int],
+    wanted: Collection[Location],
 ) -> dict[int, frozenset[int]]:
     """By position of a definition, which statements of its body stay."""
     left: dict[int, frozenset[int]] = {}
     for call in _in_use(found, kept):
-        if not _cut_alone(steps, call, found, kept):
+        if not _cut_alone(steps, call, found, kept, wanted):
             continue
         defined = _definition(steps, call)
         if defined is not None:
@@ -74,10 +82,14 @@ def _in_use(found: Sequence[Call], kept: Collection[int]) -> list[Call]:
 
 
 def _cut_alone(
-    steps: Sequence[Step], call: Call, found: Sequence[Call], kept: Collection[int]
+    steps: Sequence[Step],
+    call: Call,
+    found: Sequence[Call],
+    kept: Collection[int],
+    wanted: Collection[Location],
 ) -> bool:
-    """Whether nothing in the slice but this call can call its function, and it ran to its end."""
-    if steps[call.position].error is not None:
+    """Whether nothing in the slice but this call needs its function, and it ran to its end."""
+    if steps[call.position].error is not None or call.function in wanted:
         return False
     others = [o for o in _in_use(found, kept) if o is not call]
     if call.function and any(o.function == call.function for o in others):

@@ -73,11 +73,20 @@ class Kept(list[int]):
     """Positions of the steps of a slice."""
 
     def __init__(
-        self, positions: Iterable[int], skeletons: Mapping[int, trimming.Skeleton]
+        self,
+        positions: Iterable[int],
+        skeletons: Mapping[int, trimming.Skeleton],
+        left_in: Mapping[int, frozenset[int]],
     ) -> None:
         super().__init__(positions)
         self.skeletons = skeletons
         """Loops among them of which only what they go over is needed."""
+        self.left_in = left_in
+        """Functions among them that were stepped through, each with the statements that it keeps."""
+
+    def then(self, position: int) -> Kept:
+        """With one more."""
+        return Kept([*self, position], self.skeletons, self.left_in)
 
 
 def backward(
@@ -101,11 +110,12 @@ def backward(
     while True:
         kept = _reach_back(steps, wanted, always, bare)
         missing = _deletions(steps, kept, wanted) | _ways_of_children(steps, kept)
-        missing |= inner.missing(steps, entered, kept)
+        missing |= inner.missing(steps, entered, kept, wanted)
         missing -= always
         if not missing:
             left = _without_idle_closings(steps, sorted(kept))
-            return Kept(left, {i: s for i, s in bare.found.items() if i in kept})
+            left_in = inner.left_in(steps, entered, kept, wanted)
+            return Kept(left, {i: s for i, s in bare.found.items() if i in kept}, left_in)
         always |= missing
 
 
@@ -295,6 +305,7 @@ def emit(
     future = [i for i in own if steps[i].statement.source.startswith("from __future__")]
     order = [*future, *(k for k in own if k not in future)]
     skeletons = kept.skeletons if isinstance(kept, Kept) else {}
+    left_in = kept.left_in if isinstance(kept, Kept) else {}
     ends = {c.position: steps[c.members[-1]].effects.binds for c in inner.calls(steps)}
 
     def given(i: int) -> frozenset[Location]:
@@ -302,7 +313,7 @@ def emit(
         return steps[i].effects.binds | ends.get(i, frozenset())
 
     bodies = _bodies(
-        steps, order, needed, result, last, facts, user_classes, skeletons, saved, set(kept), given
+        steps, order, needed, result, last, facts, user_classes, skeletons, saved, left_in, given
     )
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
@@ -365,14 +376,12 @@ def _bodies(
     user_classes: bool,
     skeletons: Mapping[int, trimming.Skeleton],
     saved: trimming.Saved | None,
-    kept: set[int],
+    left_in: Mapping[int, frozenset[int]],
     given: Callable[[int], frozenset[Location]],
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
-    entered = inner.calls(steps)
-    calling = {call.position for call in entered}
-    left_in = inner.left_in(steps, entered, kept)
+    calling = {call.position for call in inner.calls(steps)}
     pieces = []
     for i in order:
         step = steps[i]

@@ -54,7 +54,7 @@ def slice_of_expression(session: Session, expression: str, *, result: str) -> Sl
 
 def render(
     session: Recorded,
-    kept: list[int],
+    kept: slicing.Kept,
     *,
     result: str | None,
     last: str | None = None,
@@ -66,7 +66,7 @@ def render(
     ends = clocks(last or "") + (clocks(running.statement.source) if running is not None else [])
     return slicing.emit(
         steps,
-        [*kept, running.index] if running is not None else kept,
+        kept.then(running.index) if running is not None else kept,
         result=result,
         last=last,
         inputs=session.inputs,

@@ -276,11 +276,13 @@ class Stepping:
         if not self._looks(entered):
             return
         caller = entered.caller
+        # What it binds, it binds once the function has returned.
+        early = replace(entered.uses, stores=frozenset(), deletes=frozenset())
         reads = session.tools.scope.read(entered.node, entered.uses)
         if caller.indirect:
             reads |= caller.reads - {entered.function.__name__}
         # What the function itself reads, its statements will be seen to read.
-        session.open = replace(caller, uses=entered.uses, reads=reads)
+        session.open = replace(caller, uses=early, reads=reads)
 
     def _advance(self, entered: Entered, number: int) -> None:
         session = self.session

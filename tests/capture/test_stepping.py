@@ -195,6 +195,21 @@ more()
 kept[0]()
 out = a
 """,
+    "what is bound anew was read before": """
+def more():
+    old = out
+    new = [len(old)]
+    return old + new
+out = [7]
+out = more()
+# ----
+def more():
+    old = out
+    new = [len(old)]
+    return old + new
+out = [7]
+out = more()
+""",
     "seeds inside count": """
 import random
 def main():
@@ -340,6 +355,16 @@ def test_a_command_of_click_is_cut_as_well(tmp_path: Path) -> None:
     session = watched(program, tmp_path)
     code = slice_of_name(session, "rows").code
     assert "other" not in code and "rows.append(n)" in code
+
+
+@pytest.mark.parametrize("name", ["more", "held", "other"])
+def test_a_function_that_is_part_of_the_value_stays_as_it_is(name: str, tmp_path: Path) -> None:
+    program = (
+        "def more(rows=[]):\n    rows.append(1)\n    return len(rows)\nmore()\n"
+        "held = [more]\ndef other():\n    return more()\n"
+    )
+    session = watched(program, tmp_path)
+    assert "return len(rows)" in slice_of_name(session, name).code
 
 
 def test_functions_with_variables_of_the_same_name_are_stepped_through_one_at_a_time(
