@@ -231,6 +231,9 @@ class Evidence:
                 tools.graph.tie_memory(self.bound, self.reads)
             tools.filing.tie(self.bound, self.running, self.touched)
             self._follow_hidden_code()
+        elif any(tools.graph.reach.get(n, NOTHING).cut for n in self.bound):
+            # What it put together wasn't walked whole: anything that it read may be in it.
+            tools.graph.tie(self.bound, self.reads, stores=True)
 
     def _follow_hidden_code(self) -> None:
         """Find who may run code of the user's from now on, though nothing shows that it is there."""

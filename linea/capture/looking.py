@@ -36,6 +36,7 @@ class Look:
         self._spared = spared
         self._done: set[str] = set()
         self._crossed: set[str] = set()
+        self._began = time.thread_time()
         self._unlinked: dict[str, set[int]] = {}
         """Links of names that were bound anew, or changed by an operator such as `+=`."""
 
@@ -57,7 +58,12 @@ class Look:
         is_bound = name in self._bound
         if is_bound:
             self._unlinked[name] = self._graph.links.pop(name, set())
+        # What this round has taken isn't booked yet; many names that each cost little cost much.
         allowance = self._budget.allowance(self._steps)
+        spent = time.thread_time() - self._began
+        if not is_bound and spent > max(allowance, LEAST):
+            self._blur(name)
+            return
         if not is_bound and not self._budget.affords(name, allowance):
             self._blur(name)
             return

@@ -43,15 +43,16 @@ def tree_print(obj: object, walk: Walk) -> int | None:
     if len(distinct) != len(found):
         return None  # which container it is that occurs twice is for single prints to tell
     if walk.cut:
+        walk.keys |= distinct
         return -1
     # Parts that have prints of their own, as names lead to them: these stay up to date.
     if not walk.known.keys().isdisjoint(distinct):
         walk.stack += [part for part in inner if address(part) in walk.known]
     content = _content(obj, walk.deadline)
+    walk.keys |= distinct  # also where it is cut: whoever holds a part has to be known
     if content is None:
         walk.cut = True
         return -1
-    walk.keys |= distinct
     walk.trees[address(obj)] = found
     # The same content in other containers is a change: whoever held the old ones is parted.
     return -2 - xxh3_64_intdigest(array.array("q", found).tobytes(), content)

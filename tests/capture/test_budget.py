@@ -92,7 +92,18 @@ s = (boxes[3].v, len(boxes))
 """
 )
 
+CHAIN = (
+    "v0 = [1]\n"
+    + "".join(
+        f"y{i} = [v{i - 1}]\nz{i} = {{1: v{i - 1}}}\ny{i}.append({i})\nv{i} = y{i}\n"
+        for i in range(1, 60)
+    )
+    + "v0.append('new')\nn = len(v7)\n"
+)
+"""Each statement reaches what all before it have made, under a hundred names."""
+
 PROGRAMS = {
+    "lists in one another": (CHAIN, ["v59", "z30", "v0", "n"]),
     "a list of many lists": (MANY_LISTS, ["data", "row", "last", "extra", "apart", "total"]),
     "nested tables": (NESTED, ["book", "page", "line", "other", "count"]),
     "a long chain of objects": (OBJECTS, ["marks"]),
