@@ -460,5 +460,6 @@ def _sweep(folder: Path) -> None:
     old = time.time() - _ABANDONED
     for path in folder.iterdir():
         orphan = path.suffix == ".pack" and not path.with_suffix(".idx").exists()
-        if (orphan or path.name.startswith("tmp_")) and path.stat().st_mtime < old:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # its writer has come to an end meanwhile
+            if (orphan or path.name.startswith("tmp_")) and path.stat().st_mtime < old:
+                path.unlink()
