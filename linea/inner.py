@@ -50,9 +50,10 @@ def missing(
 ) -> set[int]:
     """What must be kept of the calls because something of them is; `wanted` is the criterion."""
     lost: set[int] = set()
-    for call in _in_use(found, kept):
+    used = _in_use(found, kept)
+    for call in used:
         lost.add(call.position)
-        if not _cut_alone(steps, call, found, kept, wanted):
+        if not _cut_alone(steps, call, used, kept, wanted):
             lost.update(call.members)
         elif call.whole:
             lost.add(call.members[-1])
@@ -67,11 +68,10 @@ def left_in(
 ) -> dict[int, frozenset[int]]:
     """By position of a definition, which statements of its body stay."""
     left: dict[int, frozenset[int]] = {}
-    for call in _in_use(found, kept):
-        if not _cut_alone(steps, call, found, kept, wanted):
-            continue
+    used = _in_use(found, kept)
+    for call in used:
         defined = _definition(steps, call)
-        if defined is not None:
+        if defined is not None and _cut_alone(steps, call, used, kept, wanted):
             numbers = (call.numbers[i] for i in call.members if i in kept)
             left[defined] = frozenset(n for n in numbers if n is not None)
     return left
@@ -84,22 +84,21 @@ def _in_use(found: Sequence[Call], kept: Collection[int]) -> list[Call]:
 def _cut_alone(
     steps: Sequence[Step],
     call: Call,
-    found: Sequence[Call],
+    used: Sequence[Call],
     kept: Collection[int],
     wanted: Collection[Location],
 ) -> bool:
-    """Whether nothing in the slice but this call needs its function, and it ran to its end."""
+    """Whether nothing in the slice but this call of those `used` needs its function, and it ended."""
     if steps[call.position].error is not None or call.function in wanted:
-        return False
-    others = [o for o in _in_use(found, kept) if o is not call]
-    if call.function and any(o.function == call.function for o in others):
-        return False
-    defined = _definition(steps, call)
-    name = Location(call.function)
-    if defined is None:
         return False
     if not call.function:
         return True
+    if any(other.function == call.function for other in used if other is not call):
+        return False
+    defined = _definition(steps, call)
+    if defined is None:
+        return False
+    name = Location(call.function)
     return not any(
         name in steps[i].effects.reads for i in kept if i not in (defined, call.position)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -308,12 +308,8 @@ def emit(
     left_in = kept.left_in if isinstance(kept, Kept) else {}
     ends = {c.position: steps[c.members[-1]].effects.binds for c in inner.calls(steps)}
 
-    def given(i: int) -> frozenset[Location]:
-        """What a statement binds, once functions in it have been stepped through."""
-        return steps[i].effects.binds | ends.get(i, frozenset())
-
     bodies = _bodies(
-        steps, order, needed, result, last, facts, user_classes, skeletons, saved, left_in, given
+        steps, order, needed, result, last, facts, user_classes, skeletons, saved, left_in, ends
     )
     left: list[int] = []
     for i, body in zip(order, bodies, strict=True):
@@ -323,7 +319,7 @@ def emit(
         step = steps[i]
         place = step.statement.place
         text = "\n".join(line.text for line in body)
-        shown = sorted(needed & given(i))
+        shown = sorted(needed & _given(step, ends))
         head = 0
         if shown:
             text = _assigned(text, shown)
@@ -377,11 +373,10 @@ def _bodies(
     skeletons: Mapping[int, trimming.Skeleton],
     saved: trimming.Saved | None,
     left_in: Mapping[int, frozenset[int]],
-    given: Callable[[int], frozenset[Location]],
+    ends: Mapping[int, frozenset[Location]],
 ) -> list[list[trimming.Line] | None]:
     """The lines to emit of each step; None for a step that trimming others made needless."""
     unknown = BlockFacts({}, {})
-    calling = {call.position for call in inner.calls(steps)}
     pieces = []
     for i in order:
         step = steps[i]
@@ -389,7 +384,7 @@ def _bodies(
         fixed = (
             facts is None
             or step.error is not None
-            or bool(needed & given(i))
+            or bool(needed & _given(step, ends))
             or bool(step.assumed)
             or (known is None and isinstance(_first(step.statement.source), _BLOCKS))
         )
@@ -406,8 +401,8 @@ def _bodies(
                 source,
                 known.kinds,
                 known.shares,
-                bare and i not in calling,
-                _bound_only(step) if i not in calling else None,
+                bare and i not in ends,
+                _bound_only(step) if i not in ends else None,
                 frozenset(b[7:] for b in step.effects.binds if b.startswith("module:")),
                 frozenset(r for r in step.effects.reads if r.isidentifier())
                 - (skeletons[i].gone if i in skeletons else frozenset()),
@@ -425,6 +420,11 @@ def _bodies(
         if i in skeletons and body is not None:
             bodies[n] = [_numbered(line, skeletons[i]) for line in body]
     return bodies
+
+
+def _given(step: Step, ends: Mapping[int, frozenset[Location]]) -> frozenset[Location]:
+    """What a statement binds, once functions in it have been stepped through."""
+    return step.effects.binds | ends.get(step.index, frozenset())
 
 
 def _numbered(line: trimming.Line, left: trimming.Skeleton) -> trimming.Line:

@@ -198,16 +198,16 @@ class Stepping:
         defined = self._definition(name)
         if defined is None:
             return None
-        tree, node = _parsed(defined.source, name)
+        node = _parsed(defined.source, name)
         code = function.__code__
-        if tree is None or node is None:
+        if node is None:
             return None
         lines = defined.source.split("\n")
         if not all(stands_alone(n, lines) for n in node.body):
             return None  # it couldn't be cut there
         statements = [_statement(n, defined.source, defined.place) for n in node.body]
-        first_line = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        ast.increment_lineno(tree, code.co_firstlineno - first_line)
+        _, first_line, _ = span(node, defined.source)
+        ast.increment_lineno(node, code.co_firstlineno - first_line)
         flags = code.co_flags & _FUTURES
         if _compiled(node, code.co_filename, flags) != code:
             return None  # it isn't what the text says
@@ -278,11 +278,7 @@ class Stepping:
         caller = entered.caller
         # What it binds, it binds once the function has returned.
         early = replace(entered.uses, stores=frozenset(), deletes=frozenset())
-        reads = session.tools.scope.read(entered.node, entered.uses)
-        if caller.indirect:
-            reads |= caller.reads - {entered.function.__name__}
-        # What the function itself reads, its statements will be seen to read.
-        session.open = replace(caller, uses=early, reads=reads)
+        session.open = replace(caller, uses=early, reads=self._own_reads(entered, caller))
 
     def _advance(self, entered: Entered, number: int) -> None:
         session = self.session
@@ -303,18 +299,26 @@ class Stepping:
 
     def _rest_of(self, entered: Entered) -> Running:
         """What the calling statement does once the function has run."""
-        tools = self.session.tools
-        rest = begin(tools, entered.node, entered.statement)
-        reads = tools.scope.read(entered.node, entered.uses)
-        if rest.indirect:
-            reads |= rest.reads - {entered.function.__name__}
+        rest = begin(self.session.tools, entered.node, entered.statement)
+        reads = self._own_reads(entered, rest)
         return replace(rest, uses=entered.uses, reads=reads, within=self.within())
+
+    def _own_reads(self, entered: Entered, whole: Running) -> set[str]:
+        """What the calling statement reads but for its function, whose statements are seen to read."""
+        reads = self.session.tools.scope.read(entered.node, entered.uses)
+        if whole.indirect:
+            reads |= whole.reads - {entered.function.__name__}
+        return reads
 
     def _looks(self, entered: Entered) -> bool:
         """Have the session look at all names; False if stepping through `entered` had to end for it."""
+        self._look_as_far_as_can_be()
+        return entered in self.stack
+
+    def _look_as_far_as_can_be(self) -> None:
+        """Have the session look at all names, giving up what stands in the way."""
         while (level := self._look()) is not None:
             self.give_up(level)
-        return entered in self.stack
 
     def _look(self) -> int | None:
         """Lay the variables of the functions under way over the globals.
@@ -370,8 +374,7 @@ class Stepping:
         if not self.stack or self.view:
             yield
             return
-        while (level := self._look()) is not None:
-            self.give_up(level)
+        self._look_as_far_as_can_be()
         try:
             yield
         finally:
@@ -535,14 +538,14 @@ def _is_traced() -> bool:
     return monitoring is not None and any(monitoring.get_tool(n) for n in range(6))
 
 
-def _parsed(source: str, name: str) -> tuple[ast.Module | None, ast.FunctionDef | None]:
-    """The definition of a function, and the function in it."""
+def _parsed(source: str, name: str) -> ast.FunctionDef | None:
+    """The function `name`, if the text defines it and nothing else."""
     try:
-        tree = ast.parse(source)
+        body = ast.parse(source).body
     except SyntaxError:
-        return None, None
-    node = tree.body[0] if len(tree.body) == 1 else None
-    return tree, node if isinstance(node, ast.FunctionDef) and node.name == name else None
+        return None
+    node = body[0] if len(body) == 1 else None
+    return node if isinstance(node, ast.FunctionDef) and node.name == name else None
 
 
 def _compiled(node: ast.FunctionDef, filename: str, flags: int) -> types.CodeType | None:
@@ -578,7 +581,7 @@ def _probed(
     code = _compiled(telling, filename, flags)
     if code is None:
         return None
-    constants = tuple(probe if c is _MARK or c == _MARK else c for c in code.co_consts)
+    constants = tuple(probe if c == _MARK else c for c in code.co_consts)
     return code.replace(co_consts=constants)
 
 

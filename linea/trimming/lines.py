@@ -140,7 +140,7 @@ def _clauses(lines: list[Line], tree: ast.stmt) -> dict[int, set[int]]:
             if not block:
                 continue
             first = block[0]
-            at = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))]) - 1
+            at = _extent(first)[0] - 1
             column = getattr(node, "col_offset", 0)
             head = re.compile(rf"^\s{{{column}}}{word}\s*:\s*(#.*)?$")
             n = at - 1
