@@ -57,9 +57,6 @@ It is asked right before the segment is made, when what came before has been tak
 Opened = Callable[[Room], Iterator["Segment"]]
 """Makes segments, in the memory that there is for them, of what is at hand."""
 
-Unpack = Callable[[], Opened]
-"""Unpacks what a few segments are made of, in any thread."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -76,16 +73,16 @@ class Stream:
     """Parts with the same print have the same content, so that it needn't be made; or nothing."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
-    steps: Callable[[], Iterator[Unpack]] | None = None
-    """Reads what the next few segments need, in the thread that asks for it."""
+    steps: Callable[[], Iterator[Opened]] | None = None
+    """Reads what the next few segments need."""
 
     def __iter__(self) -> Iterator[Segment]:
         return self.segments()
 
-    def opening(self) -> Iterator[Unpack]:
+    def opening(self) -> Iterator[Opened]:
         """Give the segments in steps, at least one. The whole must be held against its digest."""
         if self.steps is None:
-            yield lambda: lambda room: self.segments()
+            yield lambda room: self.segments()
         else:
             yield from self.steps()
 

@@ -6,14 +6,13 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import xxhash
 import zstandard
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer, Digest, Opened, Part, Payload, Room, Segment, Stream, Unpack
+from linea.model import Buffer, Digest, Opened, Part, Payload, Room, Segment, Stream
 from linea.store import forms
 from linea.store.objects import ObjectId, TreeEntry, parse_tree, tree_ids
 
@@ -131,10 +130,10 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
     def segments() -> Iterator[Segment]:
         return (Segment(line.items, reader.raw(line, stored)) for line in stored.lines)
 
-    def steps() -> Iterator[Unpack]:
+    def steps() -> Iterator[Opened]:
         for lines in _batches(stored.lines):
             blobs = [read(line.id) for line in lines]
-            yield partial(reader.opening, lines, stored, blobs)
+            yield reader.opening(lines, stored, blobs)
 
     def pick(start: int, stop: int) -> Iterator[tuple[int, Segment]]:
         at = 0

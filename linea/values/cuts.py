@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-LEAST = 48 << 10
+LEAST = 144 << 10
 """Bytes of a segment at least."""
-MEAN = 64 << 10
+MEAN = 192 << 10
 """Bytes after these until a cut, on average."""
-MOST = 256 << 10
+MOST = 768 << 10
 """Bytes of a segment at most, unless a single row has more."""
 STEP = 32 << 10
 """Bytes looked at in one go."""

@@ -19,8 +19,6 @@ from linea.values.unpacking import rows_of
 
 BATCH = 1 << 16
 """Rows of an IPC batch."""
-BESIDE = 4 << 20
-"""Bytes of columns from which on they are decoded in threads."""
 PARTS = 512
 """Parts of a table at most: a wider one has several columns in a part."""
 
@@ -102,12 +100,7 @@ def unpack(
     rows: tuple[int, int] | None = None,
 ) -> Iterator[pa.ChunkedArray]:
     """Yield some of the columns that `pack` was given, or some rows of them, in this order."""
-    paths = [f"{prefix}/{at}" for at in which]
-    if rows is not None or any(path not in read for path in paths):
-        return (unpack_one(read, prefix, total, at, rows) for at in which)
-    sizes = [read.size(path) for path in paths]
-    found = read.ahead(paths) if sum(sizes) >= BESIDE else map(read.filling, paths)
-    return (column_of(pieces, size) for pieces, size in zip(found, sizes, strict=True))
+    return (unpack_one(read, prefix, total, at, rows) for at in which)
 
 
 def unpack_one(

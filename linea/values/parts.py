@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import xxhash
@@ -22,10 +20,8 @@ from linea.model import (
     Room,
     Segment,
     Stream,
-    Unpack,
     ValueRecord,
 )
-from linea.values.beside import results
 from linea.values.digest import digest_bytes, name
 
 Pieces = Callable[[Room], Iterator[Buffer]]
@@ -70,22 +66,7 @@ class Parts:
     def filling(self, path: str) -> Pieces:
         """Return what gives a part's pieces as `pieces` does, in the memory that there is for them."""
         part, payload = self._part(path)
-        return partial(self._checked, part, (step() for step in _steps(payload)))
-
-    def ahead(self, paths: Iterable[str]) -> Iterator[Pieces]:
-        """Yield what `filling` gives for each of some parts, which must be taken one after another.
-
-        The store is read here, and what was read is unpacked beside what is done with it.
-        """
-
-        def tasks() -> Iterator[Callable[[], tuple[Part, Opened]]]:
-            for path in paths:
-                part, payload = self._part(path)
-                for step in _steps(payload):
-                    yield partial(_opened, part, step)
-
-        for part, found in groupby(results(tasks()), key=itemgetter(0)):
-            yield partial(self._checked, part, (opened for _, opened in found))
+        return partial(self._checked, part, _steps(payload))
 
     def _checked(self, part: Part, steps: Iterable[Opened], room: Room) -> Iterator[Buffer]:
         state, size = xxhash.xxh3_128(), 0
@@ -134,14 +115,10 @@ def _pieces(payload: Payload) -> Iterator[Buffer]:
             yield segment.data
 
 
-def _steps(payload: Payload) -> Iterator[Unpack]:
+def _steps(payload: Payload) -> Iterator[Opened]:
     if isinstance(payload, bytes):
-        return iter([lambda: lambda room: iter([Segment(len(payload), payload)])])
+        return iter([lambda room: iter([Segment(len(payload), payload)])])
     return payload.opening()
-
-
-def _opened(part: Part, step: Unpack) -> tuple[Part, Opened]:
-    return part, step()
 
 
 def _nowhere(count: int, size: int) -> None:

@@ -159,7 +159,7 @@ def save(store: Repository, value: Any) -> None:
 def written(tmp_path: Path) -> pa.Table:
     """Two versions of a table are saved; the second is what was returned."""
     rng = np.random.default_rng(0)
-    rows = 60_000
+    rows = 200_000
     table = pa.table(
         {
             "id": np.arange(rows),

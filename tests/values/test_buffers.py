@@ -99,7 +99,7 @@ def test_an_object_is_not_copied() -> None:
 def test_a_large_file_is_not_read_at_once(tmp_path: Path) -> None:
     """A file is read block by block; its digest is that of its bytes, and they come back."""
     path = tmp_path / "big.bin"
-    path.write_bytes(RNG.bytes(30_000_000))
+    path.write_bytes(RNG.bytes(40_000_000))
     tracemalloc.start()
     try:
         encoded = values.encode_path(path)

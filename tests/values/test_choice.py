@@ -123,11 +123,11 @@ def test_few_rows_read_few_segments() -> None:
 
 def test_few_rows_of_an_array_read_few_segments() -> None:
     """Rows of a large array are read without the others."""
-    array = np.random.default_rng(0).normal(size=(200_000, 10))
+    array = np.random.default_rng(0).normal(size=(400_000, 10))
     store = Counting(array)
     drawn = random.Random(0)
     for _ in range(20):
-        start = drawn.randrange(200_000)
+        start = drawn.randrange(400_000)
         np.testing.assert_array_equal(
             store.get(rows=slice(start, start + 50)), array[start : start + 50]
         )

@@ -15,7 +15,7 @@ from linea.model import Buffer
 from linea.values import cuts, packing, unpacking
 from linea.values.parts import Pieces
 
-ROWS = 120_000
+ROWS = 300_000
 RNG = np.random.default_rng(5)
 WORDS = np.array([f"word-{i}" for i in range(5000)])
 
@@ -85,7 +85,7 @@ def test_rows_put_in_move_few_cuts(name: str) -> None:
     more = pa.concat_arrays([column.slice(0, middle), column.slice(5, 37), column.slice(middle)])
     before, after = pieces(column), pieces(more)
     new = set(after) - set(before)
-    assert len(before) > 3
+    assert len(before) > 2
     assert len(new) <= 3
     assert after[-1] == before[-1]
 
@@ -96,7 +96,7 @@ def test_segments_have_the_sizes_that_they_should() -> None:
         sizes = [len(piece) for piece in pieces(COLUMNS[name])]
         assert min(sizes[:-1]) >= cuts.LEAST // 2
         assert max(sizes) <= cuts.MOST * 2
-        assert 40_000 < np.mean(sizes) < 250_000
+        assert 120_000 < np.mean(sizes) < 750_000
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 8])

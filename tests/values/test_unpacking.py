@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +15,11 @@ import pytest
 
 from linea import values
 from linea.errors import DamagedStoreError
-from linea.model import ArtifactName, Buffer, Draft, Room, Segment
+from linea.model import ArtifactName, Buffer, Draft, Payload, Room, Segment, Stream
 from linea.store.repository import Repository
 from linea.values import packing, unpacking
 from linea.values.arrays import from_pieces, npy
-from linea.values.parts import Pieces
+from linea.values.parts import Pieces, complete
 
 ROWS = 120_000
 
@@ -137,3 +138,54 @@ def test_no_flipped_bit_is_read(tmp_path: Path) -> None:
             else:
                 pd.testing.assert_frame_equal(found, table)
     assert raised > 100
+
+
+def table(rows: int = 30_000) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "price": np.round(rng.gamma(2, 50, rows), 2),
+            "noise": rng.normal(size=rows),
+            "time": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(rows), unit="s"),
+            "gaps": pd.array(np.where(rng.random(rows) < 0.1, np.nan, 7.0), dtype="Float64"),
+            "word": np.array(["one", "three"])[rng.integers(0, 2, rows)],
+            "kind": pd.Categorical.from_codes(rng.integers(-1, 3, rows), ["a", "b", "c"]),
+        }
+    )
+
+
+def test_a_table_is_read_by_many_at_once(tmp_path: Path) -> None:
+    """A table read by several threads at once is the one that was saved, and each owns its own."""
+    first = table()
+    draft = Draft(
+        ArtifactName("t"), "", "", values.encode(first), "A <a@b>", datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    with Repository.create(tmp_path / "store") as store:
+        (version,) = store.commit([draft])
+
+        def load() -> object:
+            return values.decode(version.value, store.read_part(version))
+
+        with ThreadPoolExecutor(3) as pool:
+            for found in [task.result() for task in [pool.submit(load) for _ in range(4)]]:
+                pd.testing.assert_frame_equal(found, first)
+        found = load()
+        assert isinstance(found, pd.DataFrame)
+        found.iloc[0, 0] = 1.0  # what was read belongs to who read it
+
+
+def test_a_damaged_column_is_told(tmp_path: Path) -> None:
+    """A column with a flipped bit raises the store's error, which names it."""
+    encoded = values.encode(table())
+    parts: dict[str, Payload] = {path: bytes(part) for path, part in encoded.parts.items()}
+    record = complete(encoded)
+    broken = bytearray(bytes(parts["columns/1"]))
+    broken[len(broken) // 2] ^= 1
+
+    def read(path: str) -> Payload:
+        payload = bytes(broken) if path == "columns/1" else parts[path]
+        assert isinstance(payload, bytes)
+        return Stream(lambda: iter([Segment(len(payload), payload)]), size=len(payload))
+
+    with pytest.raises(DamagedStoreError, match="columns/1"):
+        values.decode(record, read)
