@@ -224,7 +224,13 @@ class Encoded:
     record: ValueRecord
     """Without `parts`: their sizes and digests are known once they are written."""
     parts: Mapping[str, Payload]
-    preview: Preview | None = None
+    picture: Preview | Callable[[], Preview] | None = None
+    """Drawn when it is asked for: a value that is stored already isn't drawn again."""
+
+    @property
+    def preview(self) -> Preview | None:
+        """The picture of the value, drawn now."""
+        return self.picture() if callable(self.picture) else self.picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,14 +80,14 @@ class Entry:
 # ------------------------------------------------------------------------------ draft → files
 
 
-def contents(draft: Draft) -> dict[str, bytes]:
-    """The files of a version that don't depend on its number."""
+def contents(draft: Draft, *, drawn: bool = True) -> dict[str, bytes]:
+    """The files of a version that don't depend on its number; `drawn`: with the value's picture."""
     files = {
         CODE: text_bytes(draft.code),
         SESSION: text_bytes(draft.session),
         ENVIRONMENT: dumps(_environment_json(draft.environment)),
     }
-    preview = draft.value.preview
+    preview = draft.value.preview if drawn else None
     if preview is not None and preview.mime in PREVIEWS:
         files[PREVIEWS[preview.mime]] = preview.data
     files.update({input_path(digest): data for digest, data in draft.kept.items()})

@@ -165,15 +165,18 @@ class Saving(Archive):
         unchanged = before is not None and layout.form(before.value) == layout.form(record)
         if before is not None and unchanged and not self._is_elsewhere(before):
             sink, known = parts.Sink(self._backend, 0), before.value.parts
-            trees = {}
-            value = self._tree(before.commit, before.revision).get(layout.VALUE.rstrip("/"))
-            if value is not None:
-                trees = {value.name: value.id}
-            written = parts.Written(known, {}, trees)
+            there = self._tree(before.commit, before.revision)
+            value = there.get(layout.VALUE.rstrip("/"))
+            trees = {} if value is None else {value.name: value.id}
+            pictures = {path: there[path].id for path in layout.PREVIEWS.values() if path in there}
+            written = parts.Written(known, pictures, trees)
         else:
             sink = parts.Sink(self._backend, _expected(draft.value))
             written = parts.write(sink, draft.value.parts, self._shareable(before))
-        files = {path: sink.add(data) for path, data in layout.contents(draft).items()}
+        # What shows the value there shows it here.
+        drawn = not any(path in written.files for path in layout.PREVIEWS.values())
+        contents = layout.contents(draft, drawn=drawn)
+        files = {path: sink.add(data) for path, data in contents.items()}
         if sink.batch.size > _EARLY_FROM:
             sink.flush()
         draft = replace(

@@ -18,7 +18,7 @@ from linea.values import codec, plain
 from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, join, number, text_bytes
 from linea.values.parts import WHOLE, Parts, Pieces, byte_stream
-from linea.values.preview import text_preview
+from linea.values.preview import drawn
 
 BLOCK = 1 << 18
 """Bytes copied at a time."""
@@ -351,7 +351,7 @@ class ArrayCodec:
             summary={"shape": list(data.shape), "dtype": str(data.dtype)},
             details=details,
             pickled=pickled,
-            preview=text_preview(_safe_picture(value)),
+            preview=drawn(lambda: _safe_picture(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -524,7 +524,7 @@ class SparseCodec:
                 "dtypes": [array.dtype.str for array in members.values()],
                 **({"canonical": bool(value.has_canonical_format)} if of_coordinates else {}),
             },
-            preview=text_preview(_sparse_picture(value)),
+            preview=drawn(lambda: _sparse_picture(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

@@ -390,7 +390,7 @@ def build(
     text: str,
     summary: Mapping[str, Any] | None = None,
     digest: bytes | None = None,
-    preview: Preview | None = None,
+    preview: Preview | Callable[[], Preview] | None = None,
     **fields: Any,
 ) -> Encoded:
     """Return the Encoded of a value from its parts and what is to be said of it."""

@@ -30,12 +30,22 @@ Hashed = tuple[bytes, int | None]
 """The hash of a column, and how many of its rows are null, where that came to light."""
 
 
-def pandas_hash(value: Any, of: Of) -> tuple[bytes, list[Hashed]]:
-    """Return the hash of a pandas value, and those of its columns."""
+def columns_of(value: Any) -> tuple[list[Any], list[Any]]:
+    """Return the labels and the columns of a pandas value."""
+    import pandas as pd
+
+    if not isinstance(value, pd.DataFrame):
+        return [getattr(value, "name", None)], [value]
+    return list(value.columns), [column for _, column in value.items()]
+
+
+def pandas_hash(value: Any, of: Of, columns: list[Any] | None = None) -> tuple[bytes, list[Hashed]]:
+    """Return the hash of a pandas value, and those of its columns, which may be at hand."""
     import pandas as pd
 
     if isinstance(value, pd.DataFrame):
-        found = [hashed(bare(column.array), of) for _, column in value.items()]
+        columns = columns_of(value)[1] if columns is None else columns
+        found = [hashed(bare(column.array), of) for column in columns]
         extras = _extras(value.index, value.attrs, of, value.columns.names)
         named = [
             (label, hash) for label, (hash, _) in zip(_labels(value.columns), found, strict=True)

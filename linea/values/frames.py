@@ -17,11 +17,11 @@ from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec
 from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, Walk, name, text_bytes
-from linea.values.frame_hash import CONVERTED, bare, is_default, pandas_hash
+from linea.values.frame_hash import CONVERTED, bare, columns_of, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
 from linea.values.ipc import write
 from linea.values.parts import Parts
-from linea.values.preview import count, text_preview
+from linea.values.preview import count, drawn
 from linea.values.tables import SHOWN, size_text
 
 MANY = 100
@@ -37,10 +37,10 @@ class PandasCodec:
         return pandas_hash(value, of)[0]
 
     def encode(self, value: Any) -> Encoded:
-        raw, hashed = pandas_hash(value, Walk().of)
+        labels, columns = columns_of(value)
+        raw, hashed = pandas_hash(value, Walk().of, columns)
         pack = Pack()
-        form = _form(value, pack, [hash for hash, _ in hashed])
-        labels, columns = _columns(value)
+        form = _form(value, pack, labels, columns, [hash for hash, _ in hashed])
         rows, own = len(value), type(value).__name__
         described = zip(labels, columns, hashed, strict=True)
         return codec.build(
@@ -59,7 +59,7 @@ class PandasCodec:
             summary={"rows": rows, "columns": len(columns)},
             details=form,
             pickled=pack.pickled,
-            preview=text_preview(_picture(value)),
+            preview=drawn(lambda: _picture(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -129,7 +129,9 @@ def _only_numbers(form: Mapping[str, Any]) -> bool:
     return bool(found.get("range", [1])[0::2] == [0, 1] and found["names"] == {"json": [None]})
 
 
-def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
+def _form(
+    value: Any, pack: Pack, labels: list[Any], columns: list[Any], hashes: list[bytes]
+) -> dict[str, Any]:
     """Return how a pandas value is put together again, its data put into `pack`."""
     import pandas as pd
 
@@ -138,7 +140,6 @@ def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
     times = isinstance(value, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray)
     if times and getattr(value, "freq", None) is not None:  # since pandas 3 only an index has one
         return {"form": "Array", "index": pack.index(pd.Index(value), "index")}
-    labels, columns = _columns(value)
     arrays = pack.columns(
         [bare(getattr(column, "array", column)) for column in columns],
         labels=[_label(label) for label in labels],
@@ -156,13 +157,6 @@ def _form(value: Any, pack: Pack, hashes: list[bytes]) -> dict[str, Any]:
     if isinstance(value, pd.Series):
         return {"form": "Series", **form, "name": pack.value(value.name, "name")}
     return {"form": "DataFrame", **form, "labels": pack.index(value.columns, "labels")}
-
-
-def _columns(value: Any) -> tuple[list[Any], list[Any]]:
-    """Return the labels and the columns of a pandas value."""
-    if type(value).__name__ != "DataFrame":
-        return [getattr(value, "name", None)], [value]
-    return list(value.columns), [column for _, column in value.items()]
 
 
 NAT = np.iinfo(np.int64).min

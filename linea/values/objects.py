@@ -28,7 +28,7 @@ from linea.values.digest import (
     of_value,
 )
 from linea.values.parts import Parts, byte_stream
-from linea.values.preview import show, text_preview
+from linea.values.preview import drawn, show
 
 PROTOCOL = 5
 FIGURE = "matplotlib.figure.Figure"
@@ -277,7 +277,7 @@ class PickleCodec:
             details=details,
             pickled=True,
             stable=unstable is None,
-            preview=text_preview(show(value)),
+            preview=drawn(lambda: show(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

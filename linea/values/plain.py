@@ -22,7 +22,7 @@ from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, finish, of_value, text_bytes
 from linea.values.parts import Parts
-from linea.values.preview import count, show, text_preview
+from linea.values.preview import count, drawn, show, text_preview
 
 TAG = "~"
 SAFE_INT = 1 << 63
@@ -342,7 +342,7 @@ class JsonCodec:
             text=one_line(value),
             summary={} if length is None else {"length": length},
             details={"members": [_member_form(record) for record in members]} if members else {},
-            preview=text_preview(show(value)),
+            preview=drawn(lambda: show(value)),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

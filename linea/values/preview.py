@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 from linea.model import Preview
 
@@ -18,6 +19,20 @@ def text_preview(text: str) -> Preview:
     if len(lines) > LINES:
         cut[-1] = "…"
     return Preview("text/plain", "\n".join(cut).encode("utf-8", "replace"))
+
+
+def drawn(draw: Callable[[], str]) -> Callable[[], Preview]:
+    """Return what draws a text preview when it is called, without a word to the user."""
+
+    def preview() -> Preview:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return text_preview(draw())
+            except Exception as error:
+                return text_preview(f"<it can't be shown: {type(error).__name__}>")
+
+    return preview
 
 
 def show(value: object) -> str:

@@ -17,7 +17,7 @@ from linea.values.ipc import chunked, one, pack, unpack, write
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, printed, source
 from linea.values.parts import Parts
-from linea.values.preview import count, grid, text_preview
+from linea.values.preview import count, drawn, grid
 
 SHOWN = 12
 """Rows of a preview."""
@@ -119,7 +119,7 @@ class ArrowCodec:
                 "form": next((f for f, kind in FORMS.items() if isinstance(value, kind)), own),
                 "schema": digest_bytes(described_by),
             },
-            preview=text_preview(picture(names, columns, rows)),
+            preview=drawn(lambda: picture(names, columns, rows)),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -242,7 +242,7 @@ class PolarsCodec:
                 "names": [plain.to_json(label) for label in names],
                 "dtypes": [_dtype_form(column.dtype) for column in columns],
             },
-            preview=text_preview(picture(names, arrays, rows)),
+            preview=drawn(lambda: picture(names, arrays, rows)),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 from linea.errors import DamagedStoreError
-from linea.model import ArtifactName, Digest, Draft, Encoded, Segment, Stream, ValueRecord, Version
+from linea.model import (
+    ArtifactName,
+    Digest,
+    Draft,
+    Encoded,
+    Preview,
+    Segment,
+    Stream,
+    ValueRecord,
+    Version,
+)
 from linea.store import chunks
 from linea.store.repository import MemoryRepository, Repository
 
@@ -161,6 +171,22 @@ def test_an_unchanged_value_is_not_even_asked_for(store: Repository) -> None:
     assert second.number == 2
     assert second.value == first.value
     assert bytes(store.read_part(second)("p")) == data
+
+
+def test_an_unchanged_value_is_not_drawn_again(store: Repository) -> None:
+    """The picture of a value is drawn once; later versions of the same value show that one."""
+
+    def fail() -> Preview:
+        raise AssertionError("the value was drawn")
+
+    def saved(picture: Preview | Callable[[], Preview] | None) -> Version:
+        made = draft("1", p=b"data")
+        (version,) = store.commit([replace(made, value=replace(made.value, picture=picture))])
+        return version
+
+    saved(None)
+    saved(lambda: Preview("text/plain", b"as it was"))
+    assert store.preview(saved(fail)) == Preview("text/plain", b"as it was")
 
 
 def test_a_value_of_the_same_digest_and_another_form_is_stored(store: Repository) -> None:
