@@ -13,6 +13,7 @@ import xxhash
 
 from linea.values.arrays import feed, update
 from linea.values.digest import Of, join, number, text_bytes
+from linea.values.takeable import logical, made_takeable, run_rows, takeable, union_rows
 
 ROWS = 1 << 15
 """Rows taken at a time: a block stays in the processor's cache."""
@@ -57,24 +58,6 @@ def _no_objects(value: object) -> bytes:
     raise AssertionError("a column of numbers holds no objects")
 
 
-def logical(type: pa.DataType) -> pa.DataType:
-    """Return the type that differs from `type` in no value: encodings and widths removed."""
-    kinds = pa.types
-    if kinds.is_dictionary(type) or kinds.is_run_end_encoded(type):
-        return logical(type.value_type)
-    if kinds.is_string(type) or kinds.is_string_view(type):
-        return pa.large_string()
-    if kinds.is_binary(type) or kinds.is_binary_view(type):
-        return pa.large_binary()
-    if kinds.is_decimal(type):
-        return (
-            pa.decimal128(type.precision, type.scale)
-            if type.precision <= 38
-            else pa.decimal256(type.precision, type.scale)
-        )
-    return type
-
-
 class Column:
     """A column's hash in the making: validity, lengths and data in streams of their own."""
 
@@ -86,6 +69,7 @@ class Column:
         """Whether there may be a NaN among the numbers."""
         self.validity, self.lengths, self.data = (xxhash.xxh3_128() for _ in range(3))
         self.dtype = _fixed_dtype(self.type)
+        self.takeable = not pa.types.is_nested(self.type) or takeable(self.type)
         kinds = pa.types
         self.kids: list[Column] = []
         self.names: list[str] = []
@@ -95,6 +79,10 @@ class Column:
             self.names = [field.name for field in fields]
         elif _is_list(self.type) or kinds.is_fixed_size_list(self.type):
             self.kids = [Column(self.type.value_type, of)]
+        elif kinds.is_union(self.type):
+            fields = [self.type.field(i) for i in range(self.type.num_fields)]
+            self.kids = [Column(field.type, of) for field in fields]
+            self.names = [field.name for field in fields]
         elif kinds.is_map(self.type):
             self.kids = [Column(self.type.key_type, of), Column(self.type.item_type, of)]
         elif isinstance(self.type, pa.BaseExtensionType):
@@ -111,19 +99,17 @@ class Column:
             for start in range(0, len(array), ROWS):
                 self.update(array.slice(start, ROWS))
             return
-        array = self._plain(array)
+        array = self._plain(array) if self.takeable else made_takeable(self._plain(array))
         kinds = pa.types
         if isinstance(self.type, pa.BaseExtensionType):
             self.count += len(array)
-            self.kids[0].update(array.storage)
+            self.kids[0].update(getattr(array, "storage", array))
         elif kinds.is_null(self.type):
             self.count += len(array)
         elif kinds.is_large_string(self.type) or kinds.is_large_binary(self.type):
             self._texts(array)
         elif kinds.is_struct(self.type):
-            self._validity(array)
-            for kid, values in zip(self.kids, array.flatten(), strict=True):
-                kid.update(values)
+            self._structs(array)
         elif kinds.is_list_view(array.type) or kinds.is_large_list_view(array.type):
             self._list_views(array)
         elif _is_list(self.type):
@@ -136,8 +122,7 @@ class Column:
             size = self.type.list_size
             self.kids[0].update(dense.values.slice(dense.offset * size, len(dense) * size))
         elif kinds.is_union(self.type):
-            self.count += len(array)
-            self.data.update(self.of(array.to_pylist()))
+            self._unions(array)
         else:
             self._fixed(array, self.dtype)
 
@@ -145,9 +130,9 @@ class Column:
         """Return a chunk with its encoding removed."""
         kinds = pa.types
         if kinds.is_run_end_encoded(array.type):
-            array = pc.run_end_decode(array)
+            array = run_rows(array)
         while kinds.is_dictionary(array.type):
-            array = array.dictionary.take(array.indices)
+            array = made_takeable(array.dictionary).take(array.indices)
         if kinds.is_string(array.type) or kinds.is_binary(array.type):
             return array
         if array.type != self.type and not kinds.is_nested(array.type):
@@ -229,16 +214,28 @@ class Column:
         if data is not None:
             self.data.update(memoryview(data)[int(offsets[0]) : int(offsets[-1])])
 
+    def _structs(self, array: pa.Array) -> None:
+        valid = self._validity(array)
+        for at, kid in enumerate(self.kids):
+            field = array.field(at)
+            if valid is not None and pa.types.is_union(kid.type):
+                # Unions have no nulls: `flatten` ends the process.
+                kid.update(field.take(pa.array(np.flatnonzero(valid))))
+            elif valid is not None and not pa.types.is_null(kid.type):
+                field = pa.StructArray.from_arrays([field], ["x"], mask=array.is_null())
+                kid.update(field.flatten()[0])
+            else:
+                kid.update(field)
+
     def _lists(self, array: pa.Array) -> None:
-        self._validity(array)
-        if array.null_count:
-            # A null's length is None; counted as 0.
-            lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
-        else:
-            offsets = array.offsets.to_numpy()
-            lengths = np.subtract(offsets[1:], offsets[:-1])
+        valid = self._validity(array)
+        offsets, _ = text_offsets(array)
+        lengths = np.subtract(offsets[1:], offsets[:-1])
+        if valid is not None and hidden(offsets, valid):
+            self._items(array, offsets[:-1], lengths * valid)
+            return
         self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)).data)
-        self.kids[0].update(array.flatten())
+        self.kids[0].update(array.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])))
 
     def _list_views(self, array: pa.Array) -> None:
         # By hand: pyarrow 26 reads past the end when it casts a list view with nulls.
@@ -248,8 +245,12 @@ class Column:
         _, starts, sizes = array.buffers()[:3]
         window = slice(array.offset, array.offset + len(array))
         first, lengths = (np.frombuffer(b, dtype=words)[window] for b in (starts, sizes))
-        if valid is not None:
-            lengths = lengths * valid
+        self._items(array, first, lengths if valid is None else lengths * valid)
+
+    def _items(
+        self, array: pa.Array, first: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]
+    ) -> None:
+        """Add the lengths and items of lists that begin at `first`, in whatever order they lie."""
         self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)).data)
         ends = np.cumsum(lengths)
         rows = np.repeat(np.arange(len(array)), lengths)
@@ -270,6 +271,15 @@ class Column:
         for kid, values in zip(self.kids, (array.keys, array.items), strict=True):
             kid.update(values.slice(int(offsets[0]), size))
 
+    def _unions(self, array: pa.UnionArray) -> None:
+        codes, places = union_rows(array)
+        self.count += len(array)
+        self.data.update(np.ascontiguousarray(codes).data)
+        for at, (code, kid) in enumerate(zip(self.type.type_codes, self.kids, strict=True)):
+            own = np.flatnonzero(codes == code)
+            rows = pa.array(own if places is None else places[own])
+            kid.update(made_takeable(array.field(at)).take(rows))
+
     # ------------------------------------------------------------------------------- result
 
     def name(self) -> bytes:
@@ -285,6 +295,8 @@ class Column:
             return b"list"
         if kinds.is_map(self.type):
             return b"map"
+        if kinds.is_union(self.type):
+            return f"union{self.type.type_codes}".encode()
         if kinds.is_fixed_size_list(self.type):
             return f"list[{self.type.list_size}]".encode()
         if kinds.is_decimal(self.type):
@@ -361,9 +373,10 @@ def zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndar
 
 
 def text_offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
-    """Return the offsets of a text array's rows, and the bytes that they point into."""
-    _, offsets, data = array.buffers()
-    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    """Return the offsets of rows of texts or lists, and the bytes that those of texts point into."""
+    _, offsets, data = [*array.buffers()[:3], None][:3]
+    kinds, type = pa.types, array.type
+    wide = kinds.is_large_string(type) or kinds.is_large_binary(type) or kinds.is_large_list(type)
     if offsets is None or not len(array):
         return np.zeros(1, np.int64), None
     whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)

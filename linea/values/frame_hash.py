@@ -16,7 +16,6 @@ from linea.values.columns import (
     ROWS,
     Column,
     column_of,
-    logical,
     masked_column_hash,
     numpy_column,
     text_offsets,
@@ -25,6 +24,7 @@ from linea.values.digest import Of, finish, join, number, text_bytes
 from linea.values.ipc import chunked, one
 from linea.values.packing import Source, source, whole
 from linea.values.tables import label_bytes, series_hash, table_hash
+from linea.values.takeable import logical
 
 Hashed = tuple[bytes, int | None]
 """The hash of a column, and how many of its rows are null, where that came to light."""

@@ -28,14 +28,17 @@ def ipc(columns: list[Source], label: str) -> Stream:
 
     def blocks() -> Iterator[bytes]:
         found = [whole(column) for column in columns]
-        found = [c.unify_dictionaries() if _has_dictionary(c.type) else c for c in found]
-        fields = [pa.field(str(i), c.type) for i, c in enumerate(found)]
-        table = pa.table(found, schema=pa.schema(fields))
-        options = pa.ipc.IpcWriteOptions(use_threads=False, unify_dictionaries=True)
+        unified = [_unified(column) for column in found]
+        ready = [old if new is None else new for old, new in zip(found, unified, strict=True)]
+        fields = [pa.field(str(i), c.type) for i, c in enumerate(ready)]
+        table = pa.table(ready, schema=pa.schema(fields))
+        joined = None not in unified
+        options = pa.ipc.IpcWriteOptions(use_threads=False, unify_dictionaries=joined)
         out = io.BytesIO()
         with pa.ipc.new_stream(out, table.schema, options=options) as writer:
             for start in range(0, max(1, len(table)), BATCH):
-                for batch in table.slice(start, BATCH).combine_chunks().to_batches():
+                rows = table.slice(start, BATCH)
+                for batch in (rows.combine_chunks() if joined else rows).to_batches():
                     writer.write_batch(batch)
                     yield _drained(out)
         yield _drained(out)
@@ -54,6 +57,16 @@ def _drained(out: io.BytesIO) -> bytes:
 def from_ipc(data: bytes) -> pa.Table:
     """Return the columns of an IPC stream."""
     return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+
+
+def _unified(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Return a column with one dictionary for all chunks, or None where Arrow can't: with nulls in it."""
+    if not _has_dictionary(column.type):
+        return column
+    try:
+        return column.unify_dictionaries()
+    except pa.ArrowInvalid:
+        return None
 
 
 def _has_dictionary(type: pa.DataType) -> bool:
@@ -130,8 +143,17 @@ def one(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
     if column.num_chunks == 1:
         return column.chunk(0)
+    if not column.num_chunks:
+        return _empty(column.type)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def _empty(type: pa.DataType) -> pa.Array:
+    if pa.types.is_struct(type):
+        fields = [type.field(at) for at in range(type.num_fields)]
+        return pa.StructArray.from_arrays([_empty(f.type) for f in fields], fields=fields)
+    return pa.nulls(0, type)
 
 
 def write(table: pa.Table, stem: str, format: str | None) -> dict[str, bytes]:
