@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from linea.cli import records, render, words
 from linea.cli.parameters import Argument, Option
@@ -21,16 +21,15 @@ from linea.cli.surroundings import (
     store_here,
     without_collecting,
 )
-from linea.history import drawing
-from linea.history import graph as graphs
 from linea.history.changes import changes
-from linea.history.diff_code import diff_code
-from linea.history.files import Made, contents, made_from
 from linea.history.log import LogEntry, previous_of
 from linea.history.log import log as read_log
 from linea.history.revision import parse_time, shortlist
 from linea.history.wording import reasons
 from linea.model import CommitId, Version, is_inner
+
+if TYPE_CHECKING:
+    from linea.history.files import Made
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
 
@@ -136,11 +135,12 @@ def log(
 
 def _made(here: Project, name: str) -> list[Made]:
     """Return what was made from the file of this name; nothing for an artifact or another file."""
-    from linea import values
-
     repository, path = here.repository, Path(name)
     if name in repository.names():
         return []
+    from linea import values
+    from linea.history.files import made_from
+
     digest = values.digest_file(path) if path.is_file() else None
     return made_from(repository, shown_path(path, here.root), digest)
 
@@ -148,6 +148,7 @@ def _made(here: Project, name: str) -> list[Made]:
 def _made_lines(here: Project, screen: Screen, name: str, made: Sequence[Made]) -> Iterator[str]:
     """Say how often a file was read, and which versions read it as it is now."""
     from linea import values
+    from linea.history.files import contents
 
     path = Path(name)
     count = sum(each.file is not None for each in made)
@@ -242,6 +243,7 @@ def _stat(entry: LogEntry) -> str:
 
 def _patch(here: Project, screen: Screen, before: Version | None, after: Version) -> Iterator[str]:
     from linea.cli.value_diff import code_lines
+    from linea.history.diff_code import diff_code
 
     old = here.repository.code(before) if before else ""
     difference = diff_code(old, here.repository.code(after))
@@ -269,6 +271,9 @@ def _log_graph(
     json: bool,
     everything: bool,
 ) -> None:
+    from linea.history import drawing
+    from linea.history import graph as graphs
+
     all_tips = graphs.tips(here.repository)
     tips = [start] if start else [t for t in all_tips if everything or not is_inner(t.name)]
     found = graphs.lineage(here.repository, tips, files=False, previous=True)

@@ -68,20 +68,13 @@ class LogEntry(NamedTuple):
         return self.load(self.commit)
 
 
-class _Row(NamedTuple):
-    """What a log keeps of a version, so that it needn't be worked out again."""
+_ROWS = "log-3"
+"""Name of the cache; its number changes with the words that a log says.
 
-    before: CommitId | None
-    """The commit that it is compared with; another one if a version was deleted since."""
-    created: datetime
-    message: str | None
-    changes: tuple[Change, ...]
-    added: int
-    removed: int
-
-
-_ROWS = "log-2"
-"""Name of the cache; its number changes with the words that a log says."""
+A row holds the commit that a version is compared with (another one if a version was deleted since),
+when it was saved, its message, the changes, how many lines are new and how many gone, and the
+changes in one line.
+"""
 
 
 def log(
@@ -194,66 +187,38 @@ class _Loaded:
 
 
 def _line(repository: Reader, loaded: _Loaded, entry: Entry, before: Entry | None) -> Line:
-    row = _row(repository, loaded, entry, before)
+    """Say what happened at one version, from the cache or worked out."""
+    rows = repository.ledger(_ROWS)
+    row = rows.get(entry.commit)
+    if row is None or row[0] != (before and before.commit):
+        row = _row(repository, loaded(entry), None if before is None else loaded(before))
+        rows.put(entry.commit, row)
+    compared, created, message, _, added, removed, why = row
     return Line(
-        entry.commit,
-        entry.number,
-        entry.author,
-        row.created.isoformat(),
-        row.message,
-        reasons(row.changes),
-        row.before,
-        row.added,
-        row.removed,
+        entry.commit, entry.number, entry.author, created, message, why, compared, added, removed
     )
 
 
 def keep(repository: Reader, versions: Sequence[Version]) -> None:
     """Work out what the log says of versions that were saved just now, so that it is known."""
-    rows = repository.ledger(_ROWS)
-    found: dict[str, list[Any]] = {}
-    for version in versions:
-        row = _worked_out(repository, version, previous_of(repository, version))
-        found[version.commit] = _written(row)
-    rows.keep(found)
+    repository.ledger(_ROWS).keep(
+        {each.commit: _row(repository, each, previous_of(repository, each)) for each in versions}
+    )
 
 
-def _written(row: _Row) -> list[Any]:
-    told = [[c.kind, c.text, c.what, c.before, c.after] for c in row.changes]
-    return [row.before, row.created.isoformat(), row.message, told, row.added, row.removed]
-
-
-def _row(repository: Reader, loaded: _Loaded, entry: Entry, before: Entry | None) -> _Row:
-    """What happened at one version, from the cache or worked out."""
-    rows = repository.ledger(_ROWS)
-    kept = rows.get(entry.commit)
-    compared = before.commit if before is not None else None
-    if kept is not None and kept[0] == compared:
-        said, created, message, changed, added, removed = kept
-        told = tuple(Change(*each) for each in changed)
-        return _Row(said, datetime.fromisoformat(created), message, told, added, removed)
-    version = loaded(entry)
-    previous = loaded(before) if before is not None else None
-    row = _worked_out(repository, version, previous)
-    rows.put(entry.commit, _written(row))
-    return row
-
-
-def _worked_out(repository: Reader, version: Version, previous: Version | None) -> _Row:
+def _row(repository: Reader, version: Version, previous: Version | None) -> list[Any]:
+    """What the log says of a version beside another, as it is kept."""
     added = removed = 0
     if previous is not None:
         old, new = repository.code(previous), repository.code(version)
         if old != new:
             alignment = align(old, new)
             added, removed = alignment.origin.count(None), len(alignment.removed)
-    return _Row(
-        previous.commit if previous else None,
-        version.created,
-        version.message,
-        changes(repository, previous, version),
-        added,
-        removed,
-    )
+    found = changes(repository, previous, version)
+    told = [[c.kind, c.text, c.what, c.before, c.after] for c in found]
+    compared = previous.commit if previous else None
+    created, message = version.created.isoformat(), version.message
+    return [compared, created, message, told, added, removed, reasons(found)]
 
 
 def previous_of(repository: Reader, version: Version) -> Version | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from linea.errors import (
     DamagedStoreError,
@@ -29,7 +29,7 @@ from linea.model import (
     Verdict,
     Version,
 )
-from linea.store import index, layout, notes, parts, refs, upkeep
+from linea.store import index, layout, notes, refs
 from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.layout import Entry, Notes
 from linea.store.ledger import Ledger, read_piece, write_piece
@@ -41,6 +41,9 @@ from linea.store.objects import (
     parse_commit,
     parse_tree,
 )
+
+if TYPE_CHECKING:
+    from linea.store import parts
 
 T = TypeVar("T")
 
@@ -280,6 +283,8 @@ class Archive:
         return self._value_tree(version).part
 
     def _value_tree(self, version: Version) -> parts.ValueTree:
+        from linea.store import parts
+
         what = version.revision
         again = self._backend.ref(refs.REBUILT + version.commit)
         root = self._commit(again or version.commit, what).tree
@@ -421,6 +426,8 @@ class Archive:
             said = layout.loads(self._blob(blob, "a note"), "a note").get("deleted", "")
             if moment is None or (said and datetime.fromisoformat(said) < moment):
                 found.append(self._version(CommitId(commit)))
+        from linea.store import upkeep
+
         times = upkeep.deletion_times(self.path) if self.path is not None else {}
         for ref, id in self._backend.refs(refs.DELETED).items():
             when = times.get(ref)

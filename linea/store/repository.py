@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linea.errors import NoSuchVersionError, StoreError
 from linea.model import CommitId
-from linea.store import fsck as checking
-from linea.store import notes, operations, refs, upkeep
+from linea.store import notes, operations, refs
 from linea.store.archive import utc_now
 from linea.store.backend import MemoryBackend, RefChange
 from linea.store.noting import Noting
 from linea.store.objects import Batch, ObjectId
 from linea.store.operations import Doing, Operation
-from linea.store.staging import Overlay, Staging
+
+if TYPE_CHECKING:
+    from linea.store import fsck as checking
+    from linea.store import upkeep
+    from linea.store.staging import Staging
 
 
 def _changed_since(done: Operation) -> StoreError:
@@ -64,6 +68,8 @@ class Repository(Noting):
 
     def staging(self) -> Staging:
         """Begin to save several versions that are to become visible together."""
+        from linea.store.staging import Overlay, Staging
+
         overlay = Overlay(self._backend)
         return Staging(self, self._backend, Repository(overlay, clock=self._clock), overlay)
 
@@ -196,7 +202,7 @@ class Repository(Noting):
     def gc(
         self,
         *,
-        grace: timedelta = upkeep.GRACE,
+        grace: timedelta | None = None,
         policy: upkeep.Policy | None = None,
         dry_run: bool = False,
         alone: bool = False,
@@ -204,10 +210,12 @@ class Repository(Noting):
         """Take away what nothing needs, and bring the rest together in few files.
 
         That are objects that nothing rests on and the values of versions that were deleted, both
-        for longer than `grace`; with a policy, values that it lets go, which `undo` brings back
+        for longer than `grace`, two weeks by default; with a policy, values that it lets go, which `undo` brings back
         within `grace`. Versions, their code and what is known of their values stay. Where the
         file system can't tell whether others write meanwhile, `alone` says that nobody does.
         """
+        from linea.store import upkeep
+
         if self.path is None:
             return upkeep.Report(0, 0, None, (), 0, (0, 0))
         with self._backend.writing(alone=True) as guarded:
@@ -222,7 +230,7 @@ class Repository(Noting):
                     self._backend,
                     self.path,
                     now=self._clock(),
-                    grace=grace,
+                    grace=upkeep.GRACE if grace is None else grace,
                     policy=policy,
                     dry_run=dry_run,
                 )
@@ -234,10 +242,14 @@ class Repository(Noting):
 
         With `recheck` every value is loaded and held against what its manifest says.
         """
+        from linea.store import fsck as checking
+
         return checking.check(self, self._backend, digest, recheck)
 
     def repair(self, report: checking.Report, sources: Sequence[Path]) -> checking.Repaired:
         """Get what is damaged from other stores of the same artifacts, and put damage aside."""
+        from linea.store import fsck as checking
+
         with self._backend.writing(alone=True), self._backend.lock(), self._disk_named():
             return checking.repair(self._backend, report, sources)
 

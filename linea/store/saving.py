@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from linea.errors import (
     DamagedStoreError,
@@ -15,7 +15,7 @@ from linea.errors import (
     StoreError,
 )
 from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
-from linea.store import chunks, layout, notes, operations, parts, refs
+from linea.store import layout, notes, operations, refs
 from linea.store.archive import ENTRIES, Archive
 from linea.store.backend import RefChange
 from linea.store.layout import Entry
@@ -28,6 +28,9 @@ from linea.store.objects import (
     object_id,
 )
 from linea.store.operations import Doing, NoteChange, NotesChange
+
+if TYPE_CHECKING:
+    from linea.store import chunks
 
 T = TypeVar("T")
 
@@ -107,6 +110,8 @@ class Saving(Archive):
 
     def put_back(self, version: Version, made: Encoded) -> None:
         """Store a dropped or damaged value that was made again; StoreError for another value."""
+        from linea.store import parts
+
         if made.record.digest != version.digest:
             raise StoreError(f"what was made again isn't the value of {version.revision}")
         with self._backend.writing():
@@ -160,6 +165,8 @@ class Saving(Archive):
         Large ones are written before the lock is taken: others needn't wait for them. An
         unchanged value isn't even encoded: the version gets the tree that the one before has.
         """
+        from linea.store import parts
+
         before = self._before(draft.name)
         record = draft.value.record
         unchanged = before is not None and layout.form(before.value) == layout.form(record)
@@ -195,6 +202,8 @@ class Saving(Archive):
             return None
 
     def _shareable(self, before: Version | None) -> chunks.Known:
+        from linea.store import chunks
+
         if before is not None:
             with contextlib.suppress(DamagedStoreError):
                 return self._value_tree(before).known(before.value, self._backend.has)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,16 @@ def build(path: Path, artifacts: int, each: int) -> None:
     backend.close()
 
 
+def _surroundings(folder: Path) -> dict[str, str]:
+    """The environment of a command, with bytecode as an installed program has it."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    own = {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+    }
+    return kept | own
+
+
 def _draft(name: str, number: int, made: int) -> object:
     """A version as people's stores have them: now and then the code changed, always the value."""
     lines = [f"x{i} = transform(x{i - 1}, {number // 20 + i})" for i in range(1, 20)]
@@ -73,7 +84,7 @@ def cpu(folder: Path, *arguments: str) -> float:
     subprocess.run(
         [sys.executable, "-m", "linea", *arguments],
         cwd=folder, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=_surroundings(folder.parent),
     )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -128,6 +139,14 @@ def main(artifacts: int = 1_000, versions: int = 10_000) -> None:
                 "blame NAME": ["blame", name],
             }
             found = {}
+            for arguments in (
+                ["log", name],
+                ["status"],
+                ["diff", name + "@v1", name + "@v2"],
+                ["tag"],
+            ):
+                cpu(root, *arguments)  # which leaves the modules' bytecode
+            shutil.rmtree(root / ".linea" / "cache")
             for text, arguments in commands.items():
                 found[text] = (cpu(root, *arguments), cpu(root, *arguments))
             log = library_log(root / ".linea")

@@ -360,7 +360,7 @@ def test_a_full_disk_loses_nothing(disk: Repository, limit: int) -> None:
 READ = """
 import os, sys
 from linea.errors import StoreError
-from linea.store import disk
+from linea.store import disk, parts  # before the folder of this Python is out of reach
 from linea.store.repository import Repository
 sys.path.insert(0, sys.argv[2])
 from store.drafts import draft

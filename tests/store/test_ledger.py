@@ -104,7 +104,7 @@ def test_what_is_saved_is_listed_already(tmp_path: Path) -> None:
             keep(repository, made)
     cache = tmp_path / ".linea" / "cache"
     sizes = {path.name: path.stat().st_size for path in cache.iterdir()}
-    assert sizes.keys() == {"entries-1", "log-2"}
+    assert sizes.keys() == {"entries-1", "log-3"}
     with Repository.open(tmp_path / ".linea") as repository:
         told = list(log(repository, "a"))
     assert {path.name: path.stat().st_size for path in cache.iterdir()} == sizes
