@@ -80,14 +80,22 @@ def _feed_floats(state: xxhash.xxh3_128, flat: np.ndarray[Any, Any]) -> bool:
         for start in range(0, flat.size, step):
             block = flat[start : start + step]
             if not nans:
-                # maximum propagates NaN and is the fastest probe numpy has.
-                top = np.maximum.reduce(block)
-                nans = bool(top != top)
+                nans = _has_nan(block)
             some = some or nans
             if nans or width > 8:
                 block, nans = _canonical_floats(block)
             state.update(block.data)
     return some or width > 8
+
+
+def _has_nan(block: np.ndarray[Any, Any]) -> bool:
+    """Say whether there is a NaN among some floats."""
+    if block.dtype.itemsize == 2:
+        # numpy computes with halves one by one.
+        return bool((block.view(np.uint16) & 0x7FFF).max() > 0x7C00)
+    # maximum propagates NaN and is the fastest probe numpy has.
+    top = np.maximum.reduce(block)
+    return bool(top != top)
 
 
 def _canonical_floats(block: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], bool]:

@@ -117,10 +117,14 @@ class Column:
         elif kinds.is_map(self.type):
             self._maps(array)
         elif kinds.is_fixed_size_list(self.type):
-            self._validity(array)
-            dense = array.drop_null() if array.null_count else array
+            valid = self._validity(array)
             size = self.type.list_size
-            self.kids[0].update(dense.values.slice(dense.offset * size, len(dense) * size))
+            items = array.values.slice(array.offset * size, len(array) * size)
+            if valid is not None and self.kids[0].dtype is not None:
+                items = items.filter(pa.array(np.repeat(valid.view(bool), size)))
+            elif valid is not None:
+                items = array.drop_null().flatten()
+            self.kids[0].update(items)
         elif kinds.is_union(self.type):
             self._unions(array)
         else:
@@ -258,14 +262,13 @@ class Column:
         self.kids[0].update(array.values.take(pa.array(places)))
 
     def _maps(self, array: pa.Array) -> None:
-        # keys and items ignore the offset of a slice: a copy has none.
-        array = array.take(pa.array(np.arange(len(array))))
-        self._validity(array)
-        offsets = (
-            np.frombuffer(array.buffers()[1], dtype=np.int32)[: len(array) + 1]
-            if len(array)
-            else np.zeros(1, np.int32)
-        )
+        if array.offset:
+            # keys and items ignore the offset of a slice: a copy has none.
+            array = pa.concat_arrays([array, array.slice(0, 0)])
+        valid = self._validity(array)
+        if valid is not None and hidden(_map_offsets(array), valid):
+            array = array.take(pa.array(np.arange(len(array))))
+        offsets = _map_offsets(array)
         self.lengths.update(np.subtract(offsets[1:], offsets[:-1]).astype(np.uint32).data)
         size = int(offsets[-1] - offsets[0])
         for kid, values in zip(self.kids, (array.keys, array.items), strict=True):
@@ -370,6 +373,13 @@ def zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndar
     copy = values.copy()
     copy[~valid.view(bool)] = np.zeros((), values.dtype)
     return copy
+
+
+def _map_offsets(array: pa.MapArray) -> np.ndarray[Any, Any]:
+    """Return the offsets of a map that is no slice."""
+    if not len(array):
+        return np.zeros(1, np.int32)
+    return np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1]
 
 
 def text_offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:
