@@ -54,9 +54,6 @@ Room = Callable[[int, int], memoryview | None]
 It is asked right before the segment is made, when what came before has been taken.
 """
 
-Opened = Callable[[Room], Iterator["Segment"]]
-"""Makes segments, in the memory that there is for them, of what is at hand."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -73,18 +70,18 @@ class Stream:
     """Parts with the same print have the same content, so that it needn't be made; or nothing."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
-    steps: Callable[[], Iterator[Opened]] | None = None
-    """Reads what the next few segments need."""
+    filled: Callable[[Room], Iterator[Segment]] | None = None
+    """See `filling`."""
 
     def __iter__(self) -> Iterator[Segment]:
         return self.segments()
 
-    def opening(self) -> Iterator[Opened]:
-        """Give the segments in steps, at least one. The whole must be held against its digest."""
-        if self.steps is None:
-            yield lambda room: self.segments()
-        else:
-            yield from self.steps()
+    def filling(self, room: Room) -> Iterator[Segment]:
+        """Give the segments, made in the memory that there is for them, if that is worth it.
+
+        None of them was checked: the whole must be held against its digest.
+        """
+        return self.segments() if self.filled is None else self.filled(room)
 
     def __bytes__(self) -> bytes:
         return b"".join(segment.data for segment in self.segments())

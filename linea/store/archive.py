@@ -299,7 +299,7 @@ class Archive:
                     raise dropped_error(what) from error
                 raise damaged(f"the value of {what}", error) from error
 
-        return parts.ValueTree(root, read, what)
+        return parts.ValueTree(root, read, what, self._backend.read_into)
 
     def input(self, version: Version, file: InputFile) -> bytes | None:
         """The bytes of an input of the version; None where only its digest was kept."""

@@ -42,6 +42,12 @@ class Backend(Protocol):
         Not `checked`, its bytes may be others: the caller holds them against a hash of its own.
         """
 
+    def read_into(self, id: ObjectId, room: memoryview) -> bool:
+        """Put a blob that fills `room` there, unchecked, if that saves copies; else give False.
+
+        What is in `room` then may be anything.
+        """
+
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there."""
 
@@ -115,6 +121,9 @@ class MemoryBackend:
             return self._objects[id]
         except KeyError:
             raise MissingObjectError(id) from None
+
+    def read_into(self, id: ObjectId, room: memoryview) -> bool:
+        return False
 
     def has(self, id: ObjectId) -> bool:
         return id in self._objects

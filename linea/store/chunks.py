@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import xxhash
 import zstandard
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer, Digest, Opened, Part, Payload, Room, Segment, Stream
+from linea.model import Buffer, Digest, Part, Payload, Room, Segment, Stream
 from linea.store import forms
 from linea.store.objects import ObjectId, TreeEntry, parse_tree, tree_ids
 
@@ -29,8 +29,6 @@ PROBED = 32
 GIVEN_UP = 4
 """After so many useless differences, only every so many segments one more is tried."""
 KEPT_BASES = 4
-BATCH = 1 << 21
-"""Bytes of segments that are unpacked in one go."""
 PATCHES = ("patch", "delta")
 """Forms that are a difference: to the base's bytes, or in the base's form to its content."""
 
@@ -40,6 +38,12 @@ DAMAGE = (zstandard.ZstdError, ValueError, KeyError, MemoryError)
 AddBlob = Callable[[bytes, bool], ObjectId]
 """Puts a blob among the objects to be written; True: it is compressed already."""
 ReadBlob = Callable[[ObjectId], bytes]
+FillRoom = Callable[[ObjectId, memoryview], bool]
+"""Puts a blob where it belongs, or gives False."""
+
+
+def _never(id: ObjectId, room: memoryview) -> bool:
+    return False
 
 
 class Line(NamedTuple):
@@ -123,17 +127,15 @@ def tree_of(stored: Stored, index: ObjectId) -> dict[str, ObjectId]:
 # ---------------------------------------------------------------------------------- reading
 
 
-def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
+def stream(stored: Stored, read: ReadBlob, what: str, fill: FillRoom = _never) -> Stream:
     """The part that lies in a tree; a blob is read when its segment is asked for."""
-    reader = Reader(read, what)
+    reader = Reader(read, what, fill)
 
     def segments() -> Iterator[Segment]:
         return (Segment(line.items, reader.raw(line, stored)) for line in stored.lines)
 
-    def steps() -> Iterator[Opened]:
-        for lines in _batches(stored.lines):
-            blobs = [read(line.id) for line in lines]
-            yield reader.opening(lines, stored, blobs)
+    def filled(room: Room) -> Iterator[Segment]:
+        return (Segment(line.items, reader.made(line, stored, room)) for line in stored.lines)
 
     def pick(start: int, stop: int) -> Iterator[tuple[int, Segment]]:
         at = 0
@@ -143,58 +145,39 @@ def stream(stored: Stored, read: ReadBlob, what: str) -> Stream:
             at += line.items
 
     size = sum(line.size for line in stored.lines)
-    return Stream(segments, size=size, label=stored.label, pick=pick, steps=steps)
-
-
-def _batches(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
-    """Yield segments by few, at least once."""
-    start = size = 0
-    for at, line in enumerate(lines):
-        size += line.size
-        if size >= BATCH:
-            yield lines[start : at + 1]
-            start, size = at + 1, 0
-    if start < len(lines) or not lines:
-        yield lines[start:]
+    return Stream(segments, size=size, label=stored.label, pick=pick, filled=filled)
 
 
 class Reader:
     """Segments from their blobs, each checked."""
 
-    def __init__(self, read: ReadBlob, what: str = "a value") -> None:
+    def __init__(self, read: ReadBlob, what: str = "a value", fill: FillRoom = _never) -> None:
         self._read = read
+        self._fill = fill
         self._what = what
         self._bases: OrderedDict[str, bytes] = OrderedDict()
 
     def raw(self, line: Line, stored: Stored) -> Buffer:
         """The bytes of a segment; DamagedStoreError where they aren't those that were stored."""
         try:
-            blob = self._read(line.id)
-            content = blob if line.form in PATCHES else forms.opened(blob, line.form, line.size)
-            return _checked(self._restored(line, stored, content, None), line)
+            return _checked(self._restored(line, stored, self._content_of(line), None), line)
         except DAMAGE as error:
             raise self._damaged(error) from error
 
-    def opening(self, lines: Sequence[Line], stored: Stored, blobs: Sequence[bytes]) -> Opened:
-        """What gives segments, out of their blobs. They aren't held against their hashes."""
-        plain = [at for at, line in enumerate(lines) if line.form not in PATCHES]
-        contents: list[Buffer] = list(blobs)
+    def made(self, line: Line, stored: Stored, room: Room) -> Buffer:
+        """The bytes of a segment, not held against its hash, in the room that there is for them."""
+        place = room(line.items, line.size)
+        if line.form == "raw" and place is not None and self._fill(line.id, place):
+            return place
         try:
-            found = forms.all_opened([(blobs[at], lines[at].form, lines[at].size) for at in plain])
+            return self._restored(line, stored, self._content_of(line), place)
         except DAMAGE as error:
             raise self._damaged(error) from error
-        for at, content in zip(plain, found, strict=True):
-            contents[at] = content
 
-        def segments(room: Room) -> Iterator[Segment]:
-            for line, content in zip(lines, contents, strict=True):
-                try:
-                    data = self._restored(line, stored, content, room(line.items, line.size))
-                except DAMAGE as error:
-                    raise self._damaged(error) from error
-                yield Segment(line.items, data)
-
-        return segments
+    def _content_of(self, line: Line) -> Buffer:
+        """What the blob of a segment holds; of a difference that is its frame."""
+        blob = self._read(line.id)
+        return blob if line.form in PATCHES else forms.opened(blob, line.form, line.size)
 
     def opened(self, base: Line) -> tuple[int, Buffer, Buffer]:
         """Of a segment that is no difference: the size of its blob, its content, its bytes."""

@@ -126,6 +126,9 @@ class DiskBackend:
     def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         return self._objects.read(id, checked=checked)
 
+    def read_into(self, id: ObjectId, room: memoryview) -> bool:
+        return self._objects.read_into(id, room)
+
     def has(self, id: ObjectId) -> bool:
         return self._objects.has(id)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -107,20 +106,6 @@ def opened(data: Buffer, form: str, size: int) -> Buffer:
         return data
     check_size(data, form, size)
     found: bytes = _OWN.decompressor.decompress(data)
-    return found
-
-
-def all_opened(blobs: Sequence[tuple[Buffer, str, int]]) -> list[Buffer]:
-    """The contents of blobs, each with its form and the size of its segment."""
-    found = [data for data, _, _ in blobs]
-    frames = [at for at, (_, form, _) in enumerate(blobs) if form != "raw"]
-    for at in frames:
-        check_size(*blobs[at])
-    if frames:
-        # In one go, so that other threads run meanwhile.
-        made = _OWN.decompressor.multi_decompress_to_buffer([found[at] for at in frames])
-        for nth, at in enumerate(frames):
-            found[at] = memoryview(made[nth])  # type: ignore[arg-type]
     return found
 
 

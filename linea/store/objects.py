@@ -17,7 +17,10 @@ NO_OBJECT = ObjectId("0" * 40)
 
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _STORED_FROM = 16 * 1024
-_BLOCK = 0xFFFF  # as large as a stored block can be
+STORED = b"\x78\x01"
+"""What a zlib stream that isn't deflated begins with."""
+BLOCK = 0xFFFF
+"""As large as a stored block can be."""
 _BLOCKS = 16
 _TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\x00]+)\x00(.{20})", re.DOTALL)
 _COMMIT = re.compile(
@@ -284,31 +287,39 @@ def pack_index(entries: Iterable[PackEntry], checksum: str) -> bytes:
     return data + hashlib.sha1(data, usedforsecurity=False).digest()
 
 
-def entry_bytes(item: GitObject) -> Iterator[bytes]:
-    """An object as an entry of a pack."""
-    size = len(item.data)
-    head = bytearray([_PACK_TYPES[item.kind] << 4 | size & 15])
+def entry_head(kind: str, size: int) -> bytes:
+    """What an entry of a pack begins with."""
+    head = bytearray([_PACK_TYPES[kind] << 4 | size & 15])
     size >>= 4
     while size:
         head[-1] |= 128
         head.append(size & 127)
         size >>= 7
-    yield bytes(head)
+    return bytes(head)
+
+
+def entry_bytes(item: GitObject) -> Iterator[bytes]:
+    """An object as an entry of a pack."""
+    yield entry_head(item.kind, len(item.data))
     if len(item.data) < _STORED_FROM and not item.compressed:
         yield zlib.compress(item.data, 1)
     else:
         yield from _stored(item.data)
 
 
+def block_head(size: int, *, last: bool) -> bytes:
+    """What a stored block of a zlib stream begins with."""
+    return struct.pack("<BHH", last, size, size ^ 0xFFFF)
+
+
 def _stored(data: bytes) -> Iterator[bytes]:
     """`data` as a zlib stream of stored blocks: twice as fast to make as by zlib at level 0."""
     view = memoryview(data)
-    yield b"\x78\x01"
-    for start in range(0, len(data), _BLOCK * _BLOCKS):
+    yield STORED
+    for start in range(0, len(data), BLOCK * _BLOCKS):
         pieces: list[bytes | memoryview] = []
-        for at in range(start, min(start + _BLOCK * _BLOCKS, len(data)), _BLOCK):
-            block = view[at : at + _BLOCK]
-            last = at + _BLOCK >= len(data)
-            pieces += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
+        for at in range(start, min(start + BLOCK * _BLOCKS, len(data)), BLOCK):
+            block = view[at : at + BLOCK]
+            pieces += [block_head(len(block), last=at + BLOCK >= len(data)), block]
         yield b"".join(pieces)
     yield struct.pack(">I", zlib.adler32(data))

@@ -88,8 +88,9 @@ def write(sink: Sink, parts: Mapping[str, Payload], known: chunks.Known) -> Writ
 class ValueTree:
     """The `value/` tree of a version, read as it is needed."""
 
-    def __init__(self, root: ObjectId, read: ReadObject, what: str) -> None:
+    def __init__(self, root: ObjectId, read: ReadObject, what: str, fill: chunks.FillRoom) -> None:
         self._root = root
+        self._fill = fill
         self._read = read
         self._what = what
         self._trees: dict[tuple[str, ...], dict[str, TreeEntry]] = {}
@@ -103,7 +104,7 @@ class ValueTree:
                 hint="see what is hit with `linea fsck`",
             )
         if isinstance(found, chunks.Stored):
-            return chunks.stream(found, self._segment, f"part {path!r} of {self._what}")
+            return chunks.stream(found, self._segment, f"part {path!r} of {self._what}", self._fill)
         return self._read(found.id)
 
     def found(self, path: str) -> chunks.Stored | TreeEntry | None:

@@ -33,6 +33,9 @@ class Overlay:
     def read(self, id: ObjectId, *, checked: bool = True) -> GitObject:
         return self._below.read(id, checked=checked)
 
+    def read_into(self, id: ObjectId, room: memoryview) -> bool:
+        return self._below.read_into(id, room)
+
     def has(self, id: ObjectId) -> bool:
         return self._below.has(id)
 

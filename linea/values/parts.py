@@ -13,7 +13,6 @@ from linea.errors import DamagedStoreError
 from linea.model import (
     Buffer,
     Encoded,
-    Opened,
     Part,
     Payload,
     ReadPart,
@@ -66,17 +65,7 @@ class Parts:
     def filling(self, path: str) -> Pieces:
         """Return what gives a part's pieces as `pieces` does, in the memory that there is for them."""
         part, payload = self._part(path)
-        return partial(self._checked, part, _steps(payload))
-
-    def _checked(self, part: Part, steps: Iterable[Opened], room: Room) -> Iterator[Buffer]:
-        state, size = xxhash.xxh3_128(), 0
-        for opened in steps:
-            for segment in opened(room):
-                state.update(segment.data)
-                size += len(segment.data)
-                yield segment.data
-        if size != part.size or name(state.digest()) != part.digest:
-            raise _damaged(part.path)
+        return partial(_checked, part, payload)
 
     def between(self, path: str, start: int, stop: int) -> Iterator[tuple[int, Buffer]]:
         """Yield the pieces that hold what lies between two counts, and where each begins.
@@ -115,10 +104,16 @@ def _pieces(payload: Payload) -> Iterator[Buffer]:
             yield segment.data
 
 
-def _steps(payload: Payload) -> Iterator[Opened]:
-    if isinstance(payload, bytes):
-        return iter([lambda room: iter([Segment(len(payload), payload)])])
-    return payload.opening()
+def _checked(part: Part, payload: Payload, room: Room) -> Iterator[Buffer]:
+    """Yield a part's pieces; raise at the end where the whole isn't right."""
+    segments = iter([Segment(0, payload)]) if isinstance(payload, bytes) else payload.filling(room)
+    state, size = xxhash.xxh3_128(), 0
+    for segment in segments:
+        state.update(segment.data)
+        size += len(segment.data)
+        yield segment.data
+    if size != part.size or name(state.digest()) != part.digest:
+        raise _damaged(part.path)
 
 
 def _nowhere(count: int, size: int) -> None:

@@ -128,3 +128,53 @@ def test_no_damage_to_a_pack_goes_unseen(
                 reported += 1
         folder.close()
     assert reported
+
+
+SIZES = [16 << 10, 0xFFFE, 0xFFFF, 0x10000, 3 * 0xFFFF, 3 * 0xFFFF + 1, 700_000]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Path, dict[ObjectId, bytes]]:
+    """A pack of blobs that aren't deflated, and what they are."""
+    dice = random.Random(3)
+    batch = Batch()
+    blobs = {batch.add("blob", data): data for data in map(dice.randbytes, SIZES)}
+    folder = tmp_path / "objects" / "pack"
+    folder.mkdir(parents=True)
+    with (folder / "pack-1.pack").open("wb") as file:
+        checksum, entries = write_pack(file, batch.objects)
+    (folder / "pack-1.idx").write_bytes(pack_index(entries, checksum))
+    return tmp_path / "objects", blobs
+
+
+def test_a_blob_is_read_into_its_place(stored: tuple[Path, dict[ObjectId, bytes]]) -> None:
+    """A blob that lies in a pack as it is comes into memory of its size, and into no other."""
+    path, blobs = stored
+    folder = ObjectFolder(path)
+    folder.read(next(iter(blobs)))
+    for id, data in blobs.items():
+        room = bytearray(len(data))
+        assert folder.read_into(id, memoryview(room))
+        assert bytes(room) == data
+        for size in (len(data) - 1, len(data) + 1, 0):
+            assert not folder.read_into(id, memoryview(bytearray(size)))
+    assert not folder.read_into(ObjectId("1" * 40), memoryview(bytearray(10)))
+    folder.close()
+
+
+def test_damage_to_its_blocks_is_not_read_over(stored: tuple[Path, dict[ObjectId, bytes]]) -> None:
+    """With a byte of the pack changed, a blob is read into its place only with that byte in it."""
+    path, blobs = stored
+    pack = path / "pack" / "pack-1.pack"
+    whole = pack.read_bytes()
+    dice = random.Random(5)
+    for _ in range(60):
+        at = dice.randrange(len(whole))
+        pack.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << dice.randrange(8)]) + whole[at + 1 :])
+        folder = ObjectFolder(path)
+        folder.read_into(next(iter(blobs)), memoryview(bytearray(1)))
+        for id, data in blobs.items():
+            room = bytearray(len(data))
+            if folder.read_into(id, memoryview(room)):
+                assert sum(a != b for a, b in zip(room, data, strict=True)) <= 1
+        folder.close()
