@@ -203,13 +203,16 @@ def _first(frame: Any) -> Any:
     """Return the rows that are shown of a frame."""
     import pandas as pd
 
-    if any(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
+    dtypes = frame.dtypes.tolist()
+    if any(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
         # A slice of a sparse column takes memory for each of its rows.
         shown = frame.take(range(min(SHOWN, len(frame))))
     else:
         shown = frame.iloc[:SHOWN]
     places = range(shown.shape[1])
     for at in [*places[:COLUMNS], *places[COLUMNS:][-COLUMNS:]]:
+        if dtypes[at].kind not in LONG_KINDS:
+            continue
         column = shown.iloc[:, at]
         short = _shortened(column)
         if short is not column:
@@ -220,6 +223,8 @@ def _first(frame: Any) -> Any:
 
 COLUMNS = 12
 """Columns of a frame that are shown."""
+LONG_KINDS = "OSUT"
+"""Kinds of dtypes whose values may be long."""
 LONG = 500
 """Characters of a text that is formatted: to do it takes many times the memory of the text."""
 
@@ -228,7 +233,7 @@ def _shortened(rows: Any) -> Any:
     """Return a few rows with long texts cut."""
     import pandas as pd
 
-    if rows.dtype.kind not in "OSUT":
+    if rows.dtype.kind not in LONG_KINDS:
         return rows
     items = list(rows)
     cut = [
