@@ -11,8 +11,9 @@ from linea.cli.parameters import Argument, Option
 from linea.cli.surroundings import Project, complete_revisions, now, project, revision
 from linea.errors import LineaError
 from linea.history.revision import parse_time, resolve, shortlist
-from linea.store.fsck import Problem, Repaired
+from linea.store.fsck import Problem
 from linea.store.fsck import Report as Checked
+from linea.store.repair import Repaired
 from linea.store.upkeep import GRACE, Policy, Report
 
 Json = Annotated[bool, Option("--json", help="Print JSON.")]

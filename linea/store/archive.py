@@ -168,7 +168,7 @@ class Archive:
 
     def _names(self, prefix: str) -> list[ArtifactName]:
         found = []
-        for ref in self._backend.refs(prefix):
+        for ref in self._backend.ref_names(prefix):
             try:
                 found.append(refs.decode(ref.removeprefix(prefix)))
             except NameNotAllowedError:
@@ -264,7 +264,7 @@ class Archive:
             )
         id = tree[layout.CODE].id
         what = f"{layout.CODE} of {version.revision}"
-        return self._recalled(id, lambda: layout.text(self._blob(id, what)))
+        return self._recalled(f"text {id}", lambda: layout.text(self._blob(id, what)))
 
     def session(self, version: Version) -> str:
         """The whole session up to the save."""
@@ -348,7 +348,9 @@ class Archive:
             except NameNotAllowedError:
                 continue
             if id not in hidden:
-                found.setdefault(name, {})[tag] = self._entry(id, name).number
+                entry = self._entry(id, name)
+                if entry.name == name:  # else the tag was put there by another program
+                    found.setdefault(name, {})[tag] = entry.number
         return found
 
     def hidden(self) -> frozenset[str]:
@@ -509,7 +511,7 @@ class Archive:
             id = entry.previous
 
     def _entry(self, id: ObjectId, what: str) -> Entry:
-        return self._recalled(id, lambda: self._entry_read(id, what))
+        return self._recalled(f"entry {id}", lambda: self._entry_read(id, what))
 
     def _entry_read(self, id: ObjectId, what: str) -> Entry:
         ledger = self.ledger(ENTRIES)
@@ -538,9 +540,13 @@ class Archive:
         """The version of an entry."""
         return self._of_tree(listed, self._tree(listed.commit, listed.revision))
 
+    def entry_of(self, commit: str) -> Entry:
+        """What the commit of a version says, read from it and from no cache."""
+        return layout.entry(commit, self._commit(commit, f"commit {commit[:10]}"))
+
     def fresh(self, commit: str) -> Version:
         """The version of a commit, read from its objects and from no cache."""
-        entry = layout.entry(commit, self._commit(commit, f"commit {commit[:10]}"))
+        entry = self.entry_of(commit)
         tree = _parsed_tree(self._read(entry.tree, entry.revision).data, entry.revision)
         return self._of_tree(entry, tree)
 
@@ -575,7 +581,7 @@ class Archive:
 
     def _tree_of(self, entry: Entry, what: str) -> dict[str, TreeEntry]:
         return self._recalled(
-            entry.tree, lambda: _parsed_tree(self._read(entry.tree, what).data, what)
+            f"tree {entry.tree}", lambda: _parsed_tree(self._read(entry.tree, what).data, what)
         )
 
     def _recalled(self, key: str, make: Callable[[], T]) -> T:

@@ -61,7 +61,13 @@ class Backend(Protocol):
         """What a ref points to."""
 
     def refs(self, prefix: str) -> dict[str, ObjectId]:
-        """The refs that begin with `prefix`, which ends in `/`."""
+        """The refs that begin with `prefix`, which ends in `/`; those that are damaged left out."""
+
+    def ref_names(self, prefix: str) -> list[str]:
+        """The names of the refs that begin with `prefix`, whole or damaged."""
+
+    def damaged_refs(self) -> dict[str, str]:
+        """Why refs can't be read, by name; those that are gone among them."""
 
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         """Make all changes, or none and give False where a ref isn't at its `old` any more."""
@@ -90,8 +96,8 @@ class Backend(Protocol):
     def set(self, key: str, value: str) -> None:
         """Write `key` into the store's configuration."""
 
-    def bring_back(self, trash: str) -> None:
-        """Put back what a gc took away into this folder; StoreError where that is gone for good."""
+    def bring_back(self, trash: str) -> bool:
+        """Put back what a gc took away into this folder; give whether it was there."""
 
     def record(self, line: bytes) -> None:
         """Add to the list of operations, if that can be written."""
@@ -140,6 +146,12 @@ class MemoryBackend:
     def refs(self, prefix: str) -> dict[str, ObjectId]:
         return {name: id for name, id in self._refs.items() if name.startswith(prefix)}
 
+    def ref_names(self, prefix: str) -> list[str]:
+        return sorted(self.refs(prefix))
+
+    def damaged_refs(self) -> dict[str, str]:
+        return {}
+
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         if any(self._refs.get(change.ref) != change.old for change in changes):
             return False
@@ -177,8 +189,8 @@ class MemoryBackend:
     def set(self, key: str, value: str) -> None:
         self._settings[key] = value
 
-    def bring_back(self, trash: str) -> None:
-        pass
+    def bring_back(self, trash: str) -> bool:
+        return False
 
     def record(self, line: bytes) -> None:
         self._operations += line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import random
 import shutil
@@ -21,16 +20,10 @@ from linea.store import lock, packing
 from linea.store.backend import RefChange
 from linea.store.files import durable, sync_folder, write_all
 from linea.store.folder import check, initialise, looks_like_store, mend, read_settings
-from linea.store.objects import (
-    GitObject,
-    ObjectId,
-    loose_bytes,
-    pack_index,
-    write_pack,
-)
+from linea.store.objects import GitObject, ObjectId, loose_bytes
 from linea.store.operations import FILE as OPERATIONS
 from linea.store.packs import ObjectFolder
-from linea.store.ref_files import RefFolder
+from linea.store.ref_files import Listed, RefFolder
 
 if TYPE_CHECKING:
     import pygit2
@@ -39,6 +32,7 @@ PACK_FROM = 64 * 1024
 """Objects of a save that take more than this together go into a pack."""
 
 TRASH = "trash"
+_LOCKS = ("packed-refs.lock", "config.lock")
 _STALE = 10.0
 _LONG_LIST = 4 << 20
 _ABANDONED = 3600.0
@@ -93,6 +87,7 @@ class DiskBackend:
             except OSError:
                 if not looks_like_store(path):
                     raise
+            sync_folder(path.parent)
         except OSError as error:
             raise StoreError(
                 f"can't make a store at {path}: {error.strerror}",
@@ -110,7 +105,9 @@ class DiskBackend:
         return read_settings(self.path).get(key.lower())
 
     def set(self, key: str, value: str) -> None:
-        self._git.config[key] = value
+        # Under the lock, so that what is left of a writer that is killed here is found.
+        with self.lock():
+            self._git.config[key] = value
 
     @property
     def _git(self) -> pygit2.Repository:
@@ -176,25 +173,7 @@ class DiskBackend:
         folder = self.path / "objects" / "pack"
         folder.mkdir(exist_ok=True)
         _sweep(folder)
-        made, name = tempfile.mkstemp(prefix="tmp_pack_", dir=folder)
-        temporary = Path(name)
-        try:
-            with os.fdopen(made, "wb") as file:
-                checksum, entries = write_pack(file, objects)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o444)
-            stem = hashlib.sha1("".join(sorted(objects)).encode(), usedforsecurity=False)
-            final = folder / f"pack-{stem.hexdigest()}.pack"
-            temporary.rename(final)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        # Last: git takes a pack into account when it sees its index.
-        with durable(final.with_suffix(".idx"), prefix="tmp_idx_") as index:
-            write_all(index, pack_index(entries, checksum))
-        sync_folder(folder)
+        packing.write_new(self.path / "objects", objects)
 
     # ---------------------------------------------------------------------------------- refs
 
@@ -205,18 +184,34 @@ class DiskBackend:
         return self._settled(name)
 
     def refs(self, prefix: str) -> dict[str, ObjectId]:
-        try:
-            found = self._ref_files.under(prefix)
-        except (ValueError, OSError) as error:
-            raise DamagedStoreError(
-                f"the refs of the store can't be read: {error}", hint=_FSCK
-            ) from error
+        found = dict(self._listed(prefix).whole)
         for name, id in self._pending().items():
             if name.startswith(prefix):
                 found.pop(name, None)
                 if id is not None:
                     found[name] = id
         return found
+
+    def ref_names(self, prefix: str) -> list[str]:
+        listed, pending = self._listed(prefix), self._pending()
+        there = {*listed.whole, *listed.damaged, *pending}
+        there = {name for name in there if name.startswith(prefix)}
+        return sorted(name for name in there if pending.get(name, name) is not None)
+
+    def damaged_refs(self) -> dict[str, str]:
+        listed = self._listed("refs/")
+        # What is under way is known from the journal.
+        known = {*listed.whole, *listed.damaged, *self._pending()}
+        lost = self._ref_files.lost(known, self.recorded())
+        return {**listed.damaged, **{name: f"it pointed to {id}" for name, id in lost.items()}}
+
+    def _listed(self, prefix: str) -> Listed:
+        try:
+            return self._ref_files.under(prefix)
+        except (ValueError, OSError) as error:
+            raise DamagedStoreError(
+                f"the refs of the store can't be read: {error}", hint=_FSCK
+            ) from error
 
     def _settled(self, name: str) -> ObjectId | None:
         """What a ref points to on disk, regardless of changes in the journal."""
@@ -307,7 +302,8 @@ class DiskBackend:
 
     def _remove_locks(self, *, older_than: float) -> None:
         """Remove the lock files of refs that the last holder of the lock left when it died."""
-        for path in (*(self.path / "refs").rglob("*.lock"), self.path / "packed-refs.lock"):
+        beside = (self.path / each for each in _LOCKS)
+        for path in (*(self.path / "refs").rglob("*.lock"), *beside):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime <= older_than:
                     path.unlink()
@@ -322,7 +318,8 @@ class DiskBackend:
             try:
                 if guard is lock.Guard.AFTER_DEATH:
                     self._remove_locks(older_than=path.stat().st_mtime)
-                self._removed_stale(self.path / "packed-refs.lock")
+                for each in _LOCKS:
+                    self._removed_stale(self.path / each)
                 if self._alone and self._journal.exists():
                     self._complete_journal()
                 yield
@@ -408,13 +405,10 @@ class DiskBackend:
 
     # ---------------------------------------------------------------------------- operations
 
-    def bring_back(self, trash: str) -> None:
+    def bring_back(self, trash: str) -> bool:
         folder = self.path / TRASH / trash
         if not folder.is_dir():
-            raise StoreError(
-                "what gc took away is gone for good",
-                hint="a value comes back by running its slice: linea verify, then linea checkout",
-            )
+            return False
         with self.lock():
             # Last the indexes: git takes a pack into account when it sees its index.
             for path in sorted(folder.rglob("*"), key=lambda each: each.suffix == ".idx"):
@@ -424,6 +418,7 @@ class DiskBackend:
                     path.rename(target)
                     sync_folder(target.parent)
             shutil.rmtree(folder, ignore_errors=True)
+        return True
 
     def record(self, line: bytes) -> None:
         path = self.path / OPERATIONS

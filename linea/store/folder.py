@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linea.errors import DamagedStoreError, NewerStoreError, NoStoreError, StoreError
 from linea.store.backend import CorruptObjectError, MissingObjectError
+from linea.store.files import sync_folder
 from linea.store.objects import Batch, Commit, commit_bytes, loose_bytes, parse_commit, parse_tree
 from linea.store.packs import ObjectFolder
 from linea.store.ref_files import RefFolder
@@ -74,7 +75,7 @@ def initialise(path: Path) -> None:
         (path / folder).mkdir(parents=True, exist_ok=True)
     path.chmod(0o777 & ~_umask())
     for name, text in _FILES.items():
-        (path / name).write_text(text, encoding="utf-8")
+        _place(path / name, text.encode())
     batch = Batch()
     tree = batch.add_tree(
         {
@@ -86,8 +87,18 @@ def initialise(path: Path) -> None:
     root = batch.add("commit", commit_bytes(commit))
     for id, item in batch.objects.items():
         (path / "objects" / id[:2]).mkdir(exist_ok=True)
-        (path / "objects" / id[:2] / id[2:]).write_bytes(loose_bytes(item))
-    (path / "refs/heads/main").write_text(f"{root}\n", encoding="ascii")
+        _place(path / "objects" / id[:2] / id[2:], loose_bytes(item))
+    _place(path / "refs/heads/main", f"{root}\n".encode())
+    for made in (path, *(each for each in path.rglob("*") if each.is_dir())):
+        sync_folder(made)
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Write a file of a store that is being made, safe on disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def mend(path: Path) -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linea.errors import LineaError, NoStoreError
+from linea.errors import LineaError
 from linea.model import ReadPart, Unchecked, ValueRecord, Version
 from linea.store import layout, packing, refs
 from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.objects import (
-    GitObject,
     ObjectId,
     object_id,
     parse_commit,
     parse_loose,
     parse_tree,
 )
-from linea.store.packs import ObjectFolder, Pack
+from linea.store.packs import Pack
 
 if TYPE_CHECKING:
     from linea.store.repository import Repository
@@ -46,6 +45,8 @@ class Problem:
     """The index of the pack that is damaged."""
     commit: ObjectId | None = None
     """A commit below which something can't be read, and more may be hidden."""
+    ref: str | None = None
+    """A ref that can't be read or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,17 @@ def check(
             found = _version(repository, id, name)
             if isinstance(found, str):
                 problems.append(Problem(found, (name,), commit=ObjectId(id)))
-                break
+                id = _before(repository, id, name)
+                continue
             versions += 1
             broken = _broken(backend, ObjectId(id), looked, id in dropped or id in rebuilt)
             for each in broken:
                 hit.setdefault(each, []).append(found.revision)
             if not broken:
-                problems += _manifest_problems(repository, backend, found, digest)
+                try:
+                    problems += _manifest_problems(repository, backend, found, digest)
+                except LineaError as error:
+                    problems.append(Problem(error.message, (found.revision,)))
             if not broken and id not in dropped:
                 for problem in _value_problems(repository, found, digest, recheck):
                     if isinstance(problem, Unchecked):
@@ -115,6 +120,15 @@ def _version(repository: Repository, commit: str, name: str) -> Version | str:
     if version.name != name:
         return f"commit {commit[:10]} in the history of {name} is a version of {version.name}"
     return version
+
+
+def _before(repository: Repository, commit: str, name: str) -> str | None:
+    """The version before one that can't be read, where its commit tells it."""
+    try:
+        entry = repository.entry_of(commit)
+    except LineaError:
+        return None
+    return entry.previous if entry.name == name and entry.previous != commit else None
 
 
 def _broken(
@@ -237,15 +251,49 @@ def _ref_problems(
         if ref.startswith((refs.ARTIFACTS, refs.DELETED)):
             continue
         broken = _broken_history(backend, id, looked)
+        hits = _tagged(ref)
         if broken:
             which = ", ".join(each[:10] for each in broken[:3])
-            yield Problem(f"the ref {ref} rests on {which}, which can't be read", (), broken)
+            yield Problem(f"the ref {ref} rests on {which}, which can't be read", hits, broken)
+        elif hits:
+            yield from _tag_problems(repository, ref, id, hits[0])
+    for ref, why in sorted(backend.damaged_refs().items()):
+        what = f"the ref {ref} is damaged or gone: {why}"
+        yield Problem(what, _named(ref) or _tagged(ref), ref=ref)
     try:
         repository.all_tags()
         repository.deleted_before(None)
         repository.dropped()
     except LineaError as error:
         yield Problem(error.message)
+
+
+def _named(ref: str) -> tuple[str, ...]:
+    """The artifact that a ref stands for."""
+    for prefix in (refs.ARTIFACTS, refs.DELETED):
+        if ref.startswith(prefix):
+            with contextlib.suppress(LineaError):
+                return (refs.decode(ref.removeprefix(prefix)),)
+    return ()
+
+
+def _tagged(ref: str) -> tuple[str, ...]:
+    """The artifact that a ref is a tag of."""
+    if ref.startswith(refs.TAGS):
+        with contextlib.suppress(LineaError):
+            return (refs.parse_tag(ref)[0],)
+    return ()
+
+
+def _tag_problems(repository: Repository, ref: str, id: ObjectId, name: str) -> Iterator[Problem]:
+    """What is wrong with where a tag stands."""
+    try:
+        entry = repository.entry_of(id)
+    except LineaError as error:
+        yield Problem(f"the tag's ref {ref} leads to no version: {error.message}", (name,))
+        return
+    if entry.name != name:
+        yield Problem(f"the tag's ref {ref} leads to {entry.revision}", (name,))
 
 
 def _broken_history(
@@ -334,107 +382,3 @@ def _sums_fit(index: Path) -> bool:
             left -= len(piece)
         end = file.read()
     return sha.digest() == end == data[-40:-20]
-
-
-# -------------------------------------------------------------------------------------- repair
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """What a repair could do."""
-
-    objects: int
-    """Objects that are whole again."""
-    missing: tuple[ObjectId, ...]
-    """Those that no source has."""
-
-
-def repair(backend: Backend, report: Report, sources: Iterable[Path]) -> Repaired:
-    """Fetch damaged and missing objects from other stores, and put damaged packs aside.
-
-    Nothing that can still be read is lost: it is written anew before a file is put aside, into
-    `damaged/` of the store.
-    """
-    assert backend.path is not None
-    folder = backend.path / "objects"
-    wanted = {id for problem in report.problems for id in problem.objects}
-    packs = {Path(problem.pack) for problem in report.problems if problem.pack}
-    places = [ObjectFolder(each) for each in (folder, *map(_objects_of, sources))]
-    whole: dict[ObjectId, GitObject] = {}
-    hidden = {problem.commit for problem in report.problems if problem.commit is not None}
-    for id, found in _with_all_below(places, wanted | hidden):
-        if id in wanted or _whole(places[:1], id) is None:
-            wanted.add(id)
-            whole[id] = found
-    aside = backend.path / "damaged"
-    for index in packs:
-        whole.update(_salvaged(places, index))
-    for id in wanted:
-        loose = folder / id[:2] / id[2:]
-        if loose.exists() and id in whole:
-            _put_aside(loose, aside)
-    for index in packs:
-        for path in (index, index.with_suffix(".pack")):
-            if path.exists():
-                _put_aside(path, aside)
-    backend.forget()
-    backend.write(whole)
-    return Repaired(len(wanted & whole.keys()), tuple(sorted(wanted - whole.keys())))
-
-
-def _objects_of(store: Path) -> Path:
-    """The folder of objects of a store, or of a project or repository that has one."""
-    for folder in (store / "objects", store / ".linea/objects", store / ".git/objects"):
-        if folder.is_dir():
-            return folder
-    raise NoStoreError(f"there is no store at {store}", hint="name a folder that holds one")
-
-
-def _whole(places: Iterable[ObjectFolder], id: ObjectId) -> GitObject | None:
-    for place in places:
-        with contextlib.suppress(MissingObjectError, CorruptObjectError):
-            return place.read(id)
-    return None
-
-
-def _with_all_below(
-    places: Sequence[ObjectFolder], ids: Iterable[ObjectId]
-) -> Iterator[tuple[ObjectId, GitObject]]:
-    """These objects and all that they rest on, as far as a place has them.
-
-    What lies below a damaged tree or commit couldn't be looked at by the check.
-    """
-    todo, seen = list(ids), set[ObjectId]()
-    while todo:
-        id = todo.pop()
-        if id in seen:
-            continue
-        seen.add(id)
-        found = _whole(places, id)
-        if found is None:
-            continue
-        yield id, found
-        with contextlib.suppress(ValueError):
-            if found.kind == "tree":
-                todo += [entry.id for entry in parse_tree(found.data).values()]
-            elif found.kind == "commit":
-                said = parse_commit(found.data)
-                todo += [said.tree, *said.parents]
-
-
-def _salvaged(places: Iterable[ObjectFolder], index: Path) -> Mapping[ObjectId, GitObject]:
-    """What can be read of a damaged pack, here or elsewhere."""
-    try:
-        pack = Pack(index)
-    except (OSError, ValueError, ArithmeticError):
-        return {}
-    try:
-        return {id: found for id in pack.ids() if (found := _whole(places, id)) is not None}
-    finally:
-        pack.close()
-
-
-def _put_aside(path: Path, aside: Path) -> None:
-    aside.mkdir(exist_ok=True)
-    with contextlib.suppress(OSError):
-        path.rename(aside / path.name)

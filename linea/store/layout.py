@@ -317,7 +317,9 @@ def loads(data: bytes, what: str) -> Json:
     if not isinstance(found, dict):
         raise DamagedStoreError(f"{what} is no JSON object")
     number = found.get("format", FORMAT)
-    if isinstance(number, int) and number > FORMAT:
+    if type(number) is not int or number < 1:
+        raise DamagedStoreError(f"{what} has the format {number!r}, which is no number")
+    if number > FORMAT:
         raise NewerStoreError(
             f"{what} has format {number}; this linea knows formats up to {FORMAT}",
             hint="install a newer linea: pip install --upgrade linea-store",

@@ -103,15 +103,20 @@ def parse(data: bytes) -> list[Operation]:
             continue
         try:
             said = json.loads(text)
+            when = datetime.fromisoformat(said["when"])
+            if when.tzinfo is None:
+                raise ValueError("a moment without a time zone")
             found.append(
                 Operation(
                     id=str(said["id"]),
-                    when=datetime.fromisoformat(said["when"]),
+                    when=when,
                     kind=str(said["kind"]),
                     what=str(said["what"]),
-                    refs=tuple(RefChange(*each) for each in said.get("refs", ())),
-                    notes=tuple(NoteChange(*each) for each in said.get("notes", ())),
-                    versions=tuple((n, k, c) for n, k, c in said.get("versions", ())),
+                    refs=tuple(RefChange(*_texts(each)) for each in said.get("refs", ())),
+                    notes=tuple(NoteChange(*_texts(each)) for each in said.get("notes", ())),
+                    versions=tuple(
+                        (str(n), int(k), str(c)) for n, k, c in said.get("versions", ())
+                    ),
                     undoes=said.get("undoes"),
                     trash=said.get("trash"),
                 )
@@ -119,6 +124,13 @@ def parse(data: bytes) -> list[Operation]:
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def _texts(move: Any) -> Any:
+    """What a line says of one move, all of it text or null."""
+    if not all(each is None or isinstance(each, str) for each in move):
+        raise TypeError("no move")
+    return move
 
 
 def standing(done: Sequence[Operation]) -> list[Operation]:

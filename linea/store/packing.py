@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.files import durable, sync_folder, write_all
-from linea.store.objects import ObjectId, PackWriter, pack_index
+from linea.store.objects import GitObject, ObjectId, PackWriter, pack_index, write_pack
 from linea.store.packs import ObjectFolder, Pack
 
 MANY_PACKS = 50
@@ -132,9 +132,38 @@ def write_merged(
         raise
     index = final.with_suffix(".idx")
     if promised:
-        index.with_suffix(".promisor").touch()
+        promise(index)
     with durable(index, prefix="tmp_idx_") as out_index:
         write_all(out_index, pack_index(writer.entries, checksum))
+    sync_folder(target)
+    return index
+
+
+def write_new(folder: Path, objects: Mapping[ObjectId, GitObject]) -> Path:
+    """Write a pack of these objects; give its index.
+
+    It is named by its bytes: two writers of the same objects in another order must not take each
+    other's pack for theirs.
+    """
+    target = folder / "pack"
+    made, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
+    temporary = Path(name)
+    try:
+        with os.fdopen(made, "wb") as file:
+            checksum, entries = write_pack(file, objects)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o444)
+        final = target / f"pack-{checksum}.pack"
+        temporary.rename(final)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    # Last: git takes a pack into account when it sees its index.
+    index = final.with_suffix(".idx")
+    with durable(index, prefix="tmp_idx_") as out:
+        write_all(out, pack_index(entries, checksum))
     sync_folder(target)
     return index
 
@@ -142,6 +171,11 @@ def write_merged(
 def is_promised(index: Path) -> bool:
     """Whether what a pack refers to may be missing."""
     return index.with_suffix(".promisor").exists()
+
+
+def promise(index: Path) -> None:
+    """Have git take it that what a pack refers to may be missing."""
+    index.with_suffix(".promisor").touch()
 
 
 def remove_pack(index: Path) -> None:

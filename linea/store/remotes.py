@@ -13,6 +13,27 @@ from tempfile import TemporaryDirectory
 SKIPPED = "dropped"
 """No place: it tells git that values were dropped on purpose."""
 
+_OF_ONE_REPOSITORY = frozenset(
+    [
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    ]
+)
+"""What git tells its hooks, and others set, of the repository that they are in: not of a store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -60,7 +81,11 @@ def fetched(store: Path, known: Sequence[Remote]) -> Iterator[tuple[list[Path], 
                 continue
             copy = Path(stack.enter_context(TemporaryDirectory(prefix="linea-")))
             _git(copy, "init", "--quiet", "--bare", ".")
-            done = _git(copy, "fetch", "--quiet", "--no-tags", remote.url, "+refs/*:refs/*")
+            # How to get there (certificates, proxies, ssh) may be in the store's own settings.
+            theirs = ("-c", f"include.path={(store / 'config').resolve()}")
+            done = _git(
+                copy, *theirs, "fetch", "--quiet", "--no-tags", remote.url, "+refs/*:refs/*"
+            )
             if done.returncode:
                 lines = done.stderr.strip().splitlines() or ["git says nothing"]
                 unreached.append(Unreached(remote, lines[0].removeprefix("fatal: ")))
@@ -80,7 +105,7 @@ def _folder(store: Path, url: str) -> Path | None:
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # Nobody may be there to type a password.
     settings = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_DIR")}
+    own = {key: value for key, value in os.environ.items() if key not in _OF_ONE_REPOSITORY}
     return subprocess.run(
         ["git", "-C", str(folder), *arguments],
         env={**own, **settings},

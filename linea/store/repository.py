@@ -14,11 +14,12 @@ from linea.store import notes, operations, refs
 from linea.store.archive import utc_now
 from linea.store.backend import MemoryBackend, RefChange
 from linea.store.noting import Noting
-from linea.store.objects import Batch, ObjectId
+from linea.store.objects import Batch, ObjectId, parse_tree
 from linea.store.operations import Doing, Operation
 
 if TYPE_CHECKING:
     from linea.store import fsck as checking
+    from linea.store import repair as repairing
     from linea.store import upkeep
     from linea.store.staging import Staging
 
@@ -100,7 +101,12 @@ class Repository(Noting):
         done = self._operation(id)
         if done.trash is not None:
             with self._disk_named():
-                self._backend.bring_back(done.trash)
+                there = self._backend.bring_back(done.trash)
+            if not there and not all(self._has_value(note.commit) for note in done.notes):
+                raise StoreError(
+                    "what gc took away is gone for good",
+                    hint="a value comes back by running its slice: linea rebuild",
+                )
 
         def reverse(batch: Batch) -> tuple[list[RefChange], None]:
             if done.kind == "save":
@@ -113,6 +119,17 @@ class Repository(Noting):
 
         self._write(reverse, f"undo: {done.what}", Doing("undo", undoes=done.id))
         return done
+
+    def _has_value(self, commit: ObjectId) -> bool:
+        """Whether all of a version's value lies in its own tree: a gc that was killed took nothing."""
+        trees = [self._commit(commit, f"commit {commit[:10]}").tree]
+        while trees:
+            for entry in parse_tree(self._blob(trees.pop(), "a value")).values():
+                if entry.is_tree:
+                    trees.append(entry.id)
+                elif not self._backend.has(entry.id):
+                    return False
+        return True
 
     def _ref_back(self, moved: RefChange, done: Operation) -> RefChange:
         """The move that takes back that of one ref.
@@ -246,12 +263,12 @@ class Repository(Noting):
 
         return checking.check(self, self._backend, digest, recheck)
 
-    def repair(self, report: checking.Report, sources: Sequence[Path]) -> checking.Repaired:
+    def repair(self, report: checking.Report, sources: Sequence[Path]) -> repairing.Repaired:
         """Get what is damaged from other stores of the same artifacts, and put damage aside."""
-        from linea.store import fsck as checking
+        from linea.store import repair as repairing
 
         with self._backend.writing(alone=True), self._backend.lock(), self._disk_named():
-            return checking.repair(self._backend, report, sources)
+            return repairing.repair(self._backend, report, sources)
 
     @contextmanager
     def _disk_named(self) -> Iterator[None]:

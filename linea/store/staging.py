@@ -53,6 +53,16 @@ class Overlay:
         found |= {name: id for name, id in self.moved.items() if name.startswith(prefix)}
         return {name: id for name, id in found.items() if id is not None}
 
+    def ref_names(self, prefix: str) -> list[str]:
+        moved = {name for name in self.moved if name.startswith(prefix)}
+        return sorted({*self._below.ref_names(prefix), *moved} - self._removed())
+
+    def _removed(self) -> set[str]:
+        return {name for name, id in self.moved.items() if id is None}
+
+    def damaged_refs(self) -> dict[str, str]:
+        return self._below.damaged_refs()
+
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         if any(self.ref(change.ref) != change.old for change in changes):
             return False
@@ -85,8 +95,8 @@ class Overlay:
     def set(self, key: str, value: str) -> None:
         self._below.set(key, value)
 
-    def bring_back(self, trash: str) -> None:
-        self._below.bring_back(trash)
+    def bring_back(self, trash: str) -> bool:
+        return self._below.bring_back(trash)
 
     def record(self, line: bytes) -> None:
         pass  # one operation, when all is saved

@@ -160,6 +160,12 @@ def gc(
     objects = ObjectFolder(folder)
     old = (now - grace).timestamp()
     try:
+        for ref, why in backend.damaged_refs().items():
+            # What it points to would be taken for something that nothing needs.
+            raise DamagedStoreError(
+                f"the ref {ref} is damaged or gone, so nothing is taken away: {why}",
+                hint="`linea fsck --repair` puts it back as far as its log tells",
+            )
         expired = {str(v.commit): v for v in repository.deleted_before(now - grace)}
         chosen = {str(v.commit): v for v in _chosen(repository, policy)} if policy else {}
         drop = {**expired, **chosen}
@@ -298,10 +304,17 @@ def _sweep(
         promised = dropped or any(packing.is_promised(each) for each in touched)
         made = packing.write_merged(folder, objects, sorted(keep), promised=promised)
         touched -= {made}
+    for id, path in loose:
+        if id in keep:
+            path.unlink(missing_ok=True)
+    if dropped:
+        # Until the last is gone, each may hold trees whose blobs went with another.
+        for path in touched:
+            packing.promise(path)
     for path in touched:
         packing.remove_pack(path)
     for id, path in loose:
-        if id in leave or id in keep:
+        if id in leave:
             path.unlink(missing_ok=True)
     if gone:
         # It may name commits that are gone; git makes it anew.

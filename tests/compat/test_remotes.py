@@ -94,3 +94,30 @@ def test_a_store_without_remotes_asks_nobody(project: Path) -> None:
     with fetched(project / ".linea", [Remote("origin", "https://localhost:1/x.git")]) as found:
         folders, [lost] = found
         assert folders == [] and "localhost" in lost.why
+
+
+def test_a_repair_inside_a_git_hook(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What git has set for another repository doesn't matter, and that one stays as it is."""
+    store = project / ".linea"
+    git(store, "remote", "add", "origin", f"file://{project.parent / 'far.git'}")
+    git(project, "init", "--quiet")
+    inside = str(project / ".git")
+    before = sorted(Path(inside).rglob("*"))
+    for key in ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE"):
+        monkeypatch.setenv(key, inside)
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", inside + "/objects")
+    monkeypatch.setenv("GIT_INDEX_FILE", inside + "/index")
+    damage(store, 1)
+    assert main(["fsck", "--repair"]) == 0, capfd.readouterr().out
+    assert sorted(Path(inside).rglob("*")) == before
+
+
+def test_a_remote_is_reached_as_the_store_s_settings_say(project: Path) -> None:
+    """Certificates, proxies, ssh commands and short addresses may be set there."""
+    store = project / ".linea"
+    git(store, "config", f"url.{project.parent}/.insteadOf", "team:")
+    git(store, "remote", "add", "origin", "team:far.git")
+    damage(store, 2)
+    assert main(["fsck", "--repair"]) == 0

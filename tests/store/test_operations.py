@@ -171,3 +171,17 @@ def test_a_list_that_cannot_be_written(disk: Repository) -> None:
     [version] = disk.commit([draft("a", b"1")])
     assert version.number == 1
     assert disk.operations() == []
+
+
+def test_lines_of_other_shapes(disk: Repository) -> None:
+    """JSON that tells of no operation is left out: nothing can be undone by it."""
+    disk.commit([draft("a", b"1")])
+    assert disk.path is not None
+    line = '{"id": "x", "when": "2026-01-01T00:00:00%s", "kind": "save", "what": "x", %s}\n'
+    with (disk.path / operations.FILE).open("a") as file:
+        file.write(line % ("", '"refs": []'))
+        file.write(line % ("+00:00", '"refs": [[1, 2, 3]]'))
+        file.write(line % ("+00:00", '"refs": [["a"]]'))
+        file.write(line % ("+00:00", '"versions": [["a", "one", "b"]]'))
+        file.write('[]\n"x"\n7\n')
+    assert [each.what for each in disk.operations()] == ["save a@v1"]
