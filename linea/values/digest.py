@@ -246,6 +246,33 @@ def takes(function: Any, arguments: tuple[Any, ...]) -> bool:
     )
 
 
+WEEK = "datetime.IsoCalendarDate"
+"""What `date.isocalendar` gives: a tuple once it is pickled, if its pickle isn't made otherwise."""
+
+
+@lru_cache(maxsize=1024)
+def made_by_new(kind: type) -> type:
+    """Return the class of what a class makes of no arguments, as unpickling does.
+
+    There are classes that make another one's instance then. The user's own code isn't run for that.
+    """
+    if not isinstance(kind.__new__, types.FunctionType) or not importable(kind):
+        return kind
+    try:
+        return type(kind.__new__(kind))
+    except Exception:
+        return kind
+
+
+@lru_cache(maxsize=1024)
+def made_without_new(kind: type) -> bool:
+    """Say whether `object.__new__` makes instances of a class."""
+    try:
+        return type(object.__new__(kind)) is kind
+    except TypeError:
+        return False
+
+
 @lru_cache(maxsize=1024)
 def _fits(function: types.FunctionType, count: int) -> bool:
     code = function.__code__
@@ -414,6 +441,8 @@ class Walk:
         function, arguments, state, listed, pairs, setter = reduced + missing
         if isinstance(arguments, tuple):
             self._made_again(value, function, arguments)
+            if setter is None:
+                self._kept_class(value, function, arguments)
         for steady in (STEADY[n] for n in map(class_name, kind.__mro__) if n in STEADY):
             state = steady(state)
         return join(
@@ -434,6 +463,28 @@ class Walk:
                 f"{self._place(value)} can't be stored: its class keeps other arguments than it"
                 " takes, so its pickle couldn't be read",
                 hint="give the class a __reduce__ that says how it is made again",
+            )
+
+    def _kept_class(self, value: object, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Refuse what would come back as another class without a word."""
+        kind: type = type(value)
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+            other = made_by_new(kind) if len(arguments) == 1 else kind
+            lost = other is not kind and not made_without_new(kind)
+        else:
+            other = function
+            lost = (
+                isinstance(other, type)
+                and other is not kind
+                and issubclass(kind, other)
+                and not isinstance(other.__new__, types.FunctionType)
+                and class_name(kind) != WEEK
+            )
+        if lost:
+            raise RefusedError(
+                f"{self._place(value)} can't be stored: its own pickling makes a"
+                f" {class_name(other)} of it",
+                hint=f"save {other.__name__}(it), or what it was made from, instead",
             )
 
     def _reduce(self, value: object) -> Any:
@@ -462,6 +513,8 @@ class Walk:
     def _class(self, kind: type) -> bytes:
         if importable(kind):
             return join("global", text_bytes(_home(kind)), text_bytes(kind.__qualname__))
+        if kind in (types.NoneType, types.EllipsisType, types.NotImplementedType):
+            return join("global", b"types", text_bytes(kind.__qualname__))
         if typing.is_typeddict(kind):
             keys = [getattr(kind, f"__{which}_keys__") for which in ("required", "optional")]
             return join("typed-dict", text_bytes(kind.__qualname__), *map(self.of, keys))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copyreg
+import datetime
 import functools
 import io
+import operator
 import pickle as stdlib
 import pickletools
 import struct
@@ -18,6 +20,7 @@ from linea.errors import DamagedStoreError, UnstorableError, UntrustedError
 from linea.model import Buffer, Encoded, Payload, ValueRecord
 from linea.values import codec
 from linea.values.digest import (
+    WEEK,
     Of,
     RefusedError,
     class_name,
@@ -25,6 +28,8 @@ from linea.values.digest import (
     importable,
     is_shared_generator,
     join,
+    made_by_new,
+    made_without_new,
     of_value,
 )
 from linea.values.parts import Parts, byte_stream
@@ -67,6 +72,9 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
                 import torch
 
                 return torch.Tensor.view, (obj.detach().view(torch.uint8), obj.dtype)
+            mended = _mended(obj)
+            if mended is not None:
+                return mended
             attributes = _forgotten(obj)
             if attributes:
                 made, arguments, state = obj.__reduce__()
@@ -92,6 +100,23 @@ def pickle(value: object, buffers: list[memoryview] | None = None) -> bytes:
             hint="save what it was made from, or what it gives, instead",
         ) from error
     return out.getvalue()
+
+
+def _mended(value: Any) -> Any:
+    """Return a reduction of what its own pickling would make another class of, else None."""
+    kind: type = type(value)
+    if class_name(kind) == WEEK:
+        return operator.methodcaller("isocalendar"), (datetime.date.fromisocalendar(*value),)
+    if isinstance(value, type) or not isinstance(kind.__new__, types.FunctionType):
+        return None
+    if hasattr(kind, "__getnewargs__") or hasattr(kind, "__getnewargs_ex__"):
+        return None
+    if made_by_new(kind) is kind or not made_without_new(kind):
+        return None
+    reduced = value.__reduce_ex__(PROTOCOL)
+    if reduced[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
+        return None
+    return object.__new__, (kind,), *reduced[2:]
 
 
 def _is_tiny(dtype: Any) -> bool:
