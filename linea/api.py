@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea.errors import LineaError, NoStoreError, SliceError, StoreError
+from linea.errors import LineaError, NoStoreError, SliceError, StoreError, Told
 from linea.model import CommitId, Version
 from linea.places import STORE, find_store, now, working_folder
 from linea.replay import handle
@@ -41,10 +41,17 @@ def save(
     Raises NameNotAllowedError for a text that can't be a name, UnstorableError for a value that
     can't be stored (nothing is written then), StoreError when the store can't be written.
     """
+    __tracebackhide__ = True
+    with Told():
+        return _save(obj, name, message, tags, sys._getframe(1))
+
+
+def _save(
+    obj: object, name: str, message: str | None, tags: Sequence[str], frame: types.FrameType
+) -> Artifact:
     from linea import recording, values, watching
     from linea.store.refs import artifact_name
 
-    frame = sys._getframe(1)
     checked = artifact_name(name)
     watch_cell(frame)
     session = watching.current()
@@ -195,12 +202,18 @@ def get(revision: str, version: int | None = None) -> Artifact:
     `version` picks a number. A later save that uses the value has this version as a parent.
     Raises NoSuchArtifactError or NoSuchVersionError with the nearest names.
     """
+    __tracebackhide__ = True
+    with Told():
+        return _get(revision, version, sys._getframe(1))
+
+
+def _get(revision: str, version: int | None, frame: types.FrameType) -> Artifact:
     from linea import together, watching
     from linea.history.revision import resolve
 
     session = watching.current()
     with _aside(session):
-        path = _store(sys._getframe(1))
+        path = _store(frame)
         with _reading(path) as repository:
             found = resolve(repository, str(revision), version, now=now())
         if session is not None:
@@ -258,7 +271,8 @@ def delete(name: str, version: int | str | None = None) -> None:
     """
     from linea.history.revision import resolve
 
-    with _opened(_store(sys._getframe(1))) as repository:
+    __tracebackhide__ = True
+    with Told(), _opened(_store(sys._getframe(1))) as repository:
         if version in (None, "all"):
             repository.delete(name)
             return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from types import TracebackType
+
 
 class LineaError(Exception):
     """Root of every error that linea raises on purpose."""
@@ -79,3 +82,51 @@ class ReplayError(LineaError):
 
 class PipelineError(LineaError):
     """The artifacts can't be made into the pipeline that was asked for."""
+
+
+_HERE = os.path.dirname(__file__)  # noqa: PTH120 - imported by all, which pathlib isn't
+_PYTHON = os.path.dirname(os.__file__)  # noqa: PTH120
+
+
+class Told:
+    """A block whose errors are for the user: they leave it without what linea did inside.
+
+    What stands last in the traceback is then the user's own line, as for a function written in C.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, LineaError):
+            error.__traceback__ = None
+            drop_own_cause(error)
+
+
+def drop_own_cause(error: LineaError) -> None:
+    """Leave out what made linea raise `error`, unless the user's code had a part in it.
+
+    What the disk, git or damaged bytes had to say is in the message.
+    """
+    cause = error.__cause__ or error.__context__
+    if cause is not None and _is_own(cause):
+        error.__cause__ = None
+        error.__suppress_context__ = True
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether an exception came up in linea, from nothing but linea and libraries."""
+    trace = error.__traceback__
+    if trace is None or not trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        return False
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if not (name.startswith((_HERE, _PYTHON, "<frozen ")) or "site-packages" in name):
+            return False
+        trace = trace.tb_next
+    return True

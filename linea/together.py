@@ -10,7 +10,7 @@ from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from linea.errors import StoreError
+from linea.errors import StoreError, Told
 from linea.model import CommitId, Draft, Version
 from linea.replay import handle
 
@@ -90,6 +90,7 @@ class Block:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True
         _CURRENT.set(self._outer)
         if os.getpid() != self._process:
             return  # a child that was forked inside leaves alone what is its parent's
@@ -103,7 +104,8 @@ class Block:
                 return
             try:
                 if kind is None:
-                    self._commit()
+                    with Told():
+                        self._commit()
             finally:
                 self._take_back()
                 for staging in self._stagings.values():

@@ -14,6 +14,7 @@ from typing import Any, TypeGuard, cast, final
 
 from linea.capture import blocks, tracing
 from linea.capture.session import Session
+from linea.errors import LineaError, drop_own_cause
 from linea.trace import Place, Statement
 
 
@@ -273,13 +274,39 @@ def _loader(path: str) -> Any:
 
 
 def strip_traceback(error: BaseException, own: Callable[[str], bool]) -> BaseException:
-    """`error` without the frames of linea at the top of its traceback."""
+    """`error` without the frames of linea at the top of its traceback.
+
+    An error that linea raised on purpose is shown as far as the program's own line.
+    """
+    _end_at_the_program(error, own)
     trace = error.__traceback__
     if isinstance(error, SyntaxError) and error.filename and not _ran(trace, error.filename):
         return error.with_traceback(None)  # the script itself can't be compiled
     while trace is not None and own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return error.with_traceback(trace)
+
+
+def _end_at_the_program(error: BaseException, own: Callable[[str], bool]) -> None:
+    """Take linea's frames off the ends of what linea raised, be it the error or one before it."""
+    chain, seen = [error], set[int]()
+    while chain:
+        each = chain.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, LineaError):
+            drop_own_cause(each)
+            frames = []
+            trace = each.__traceback__
+            while trace is not None:
+                frames.append(trace)
+                trace = trace.tb_next
+            while frames and own(frames[-1].tb_frame.f_code.co_filename):
+                frames.pop()
+            if frames:
+                frames[-1].tb_next = None
+        chain += [other for other in (each.__cause__, each.__context__) if other is not None]
 
 
 def _ran(trace: types.TracebackType | None, filename: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linea.errors import Told
 from linea.model import CommitId, Digest, Environment, InputFile, Parent, Version
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Artifact:
         """
         from linea import values
 
-        with self._beside(), self._opened() as repository:
+        __tracebackhide__ = True
+        with Told(), self._beside(), self._opened() as repository:
             read = repository.read_part(self._version)
             return values.decode(self._version.value, read, columns=columns, rows=rows)
 

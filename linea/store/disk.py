@@ -106,8 +106,16 @@ class DiskBackend:
 
     def set(self, key: str, value: str) -> None:
         # Under the lock, so that what is left of a writer that is killed here is found.
+        import pygit2
+
         with self.lock():
-            self._git.config[key] = value
+            try:
+                self._git.config[key] = value
+            except (OSError, pygit2.GitError) as error:
+                raise StoreError(
+                    f"can't write the settings of the store at {self.path}: {error}",
+                    hint="make room or get write permission, then try again",
+                ) from error
 
     @property
     def _git(self) -> pygit2.Repository:
@@ -242,10 +250,13 @@ class DiskBackend:
         import pygit2
 
         several = len(changes) > 1 and self._alone
+        taken: dict[Path, int] = {}
         try:
             with self._git.transaction() as transaction:
                 for change in changes:
                     self._lock_ref(transaction, change.ref)
+                    path = self.path / f"{change.ref}.lock"
+                    taken[path] = path.stat().st_ino
                 if any(self._settled(change.ref) != change.old for change in changes):
                     return False
                 if several:
@@ -258,14 +269,26 @@ class DiskBackend:
                         target = pygit2.Oid(hex=change.new)
                         transaction.set_target(change.ref, target, message=reason)
         except (OSError, pygit2.GitError) as error:
-            if all(self._settled(change.ref) == change.old for change in changes):
-                self._forget_journal()
+            _let_go(taken)
+            if self._decided(changes, journaled=several):
+                return True
             raise StoreError(
                 f"can't write to the store at {self.path}: {error}", hint=_NOT_SAVED
             ) from error
         if several:
             self._forget_journal()
         return True
+
+    def _decided(self, changes: Sequence[RefChange], *, journaled: bool) -> bool:
+        """Whether changes count though making them failed: all are made, or the journal has them."""
+        if all(self._settled(change.ref) == change.old for change in changes):
+            if not journaled:
+                return False  # a journal that is there is of others
+            self._forget_journal()
+        elif all(self._settled(change.ref) == change.new for change in changes):
+            return True
+        moves = [(change.ref, change.old, change.new) for change in changes]
+        return moves == [(each.ref, each.old, each.new) for each in self._read_journal()[1]]
 
     def _forget_journal(self) -> None:
         # One that can't be removed lists moves that are done: the next writer sees that.
@@ -380,7 +403,12 @@ class DiskBackend:
         todo = [change for change in changes if self._settled(change.ref) == change.old]
         for change in todo:
             self.update_refs([change], reason)
-        self._journal.unlink(missing_ok=True)
+        try:
+            self._journal.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"can't write to the store at {self.path}: {error.strerror}", hint=_NOT_SAVED
+            ) from error
 
     # --------------------------------------------------------------------------------- cache
 
@@ -443,6 +471,14 @@ class DiskBackend:
         if self._opened_git is not None:
             self._opened_git.free()
             self._opened_git = None
+
+
+def _let_go(taken: Mapping[Path, int]) -> None:
+    """Remove the lock files of a transaction that failed: libgit2 leaves some behind."""
+    for path, made in taken.items():
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == made:
+                path.unlink()
 
 
 class _RefLockedError(Exception):

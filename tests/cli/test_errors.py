@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from linea.errors import StoreError, Told
 from linea.store.repository import Repository
 from tests.history.histories import History
 
@@ -129,3 +131,61 @@ def test_names_cant_steer_the_terminal(shell: Shell, store: Repository) -> None:
     found = shell("log", "note")
     assert "\x1b" not in found.out
     assert "\r" not in found.out
+
+
+FAILING = """\
+import linea
+def keep(x):
+    linea.save(x, "a@b")
+print("before")
+try:
+    open("nowhere")
+except OSError:
+    keep(1)
+"""
+
+
+@pytest.mark.parametrize("how", ["linea run", "python", "unwatched"])
+def test_a_save_that_fails_in_a_program(tmp_path: Path, how: str) -> None:
+    """The traceback ends at the program's own line; what the program had caught is still told."""
+    (tmp_path / "a.py").write_text(FAILING)
+    command = ["-m", "linea", "run", "a.py"] if how == "linea run" else ["a.py"]
+    watch = {"LINEA_WATCH": "0"} if how == "unwatched" else {}
+    found = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env={**os.environ, **watch},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (1, "before\n")
+    files = [line.strip() for line in found.stderr.splitlines() if line.startswith("  File")]
+    assert [line.partition(", ")[2] for line in files] == [
+        "line 6, in <module>",
+        "line 8, in <module>",
+        "line 3, in keep",
+    ]
+    assert found.stderr.splitlines()[-1] == (
+        "linea.errors.NameNotAllowedError: 'a@b' can't name an artifact: '@' has a meaning in"
+        " revisions such as name@v2 and name~1 (use 'a-b')"
+    )
+
+
+def test_a_store_that_fails_in_a_program(tmp_path: Path) -> None:
+    """What the disk said is in the message: its own traceback isn't shown."""
+    (tmp_path / ".linea").symlink_to("nowhere/at/all")
+    (tmp_path / "a.py").write_text("import linea\nlinea.save(1, 'a')\n")
+    found = subprocess.run(
+        [sys.executable, "a.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.stderr.count("Traceback") == 1
+    assert found.stderr.count('  File "') == 1
+    assert "StoreError: can't make a store at" in found.stderr
+
+
+def test_the_users_part_in_a_failure_is_shown() -> None:
+    """An error that came up in code that isn't linea's stays the cause of what linea says."""
+
+    with pytest.raises(StoreError) as found, Told():
+        try:
+            raise OSError("theirs")
+        except OSError as error:
+            raise StoreError("no") from error
+    assert isinstance(found.value.__cause__, OSError)

@@ -322,3 +322,27 @@ def test_the_error_says_that_nothing_was_saved(store: Path, original: Path) -> N
     _, said = in_child(act)
     assert "nothing was saved" in said and "make room" in said
     assert issubclass(StoreError, LineaError)
+
+
+@pytest.mark.parametrize("tags", [(), ("t",), ("t", "u", "v", "w")])
+def test_a_failure_of_git(store: Path, tags: tuple[str, ...]) -> None:
+    """Where libgit2 fails to move refs, what is said of the save is so, and no lock file stays."""
+    path = store.parent / "broken"
+    with Repository.create(path, patience=2) as repository:
+        repository.commit([draft("a", b"1")])
+        log = path / "logs/refs/linea/artifacts/a"
+        log.rename(log.with_name("aside"))
+        log.mkdir()
+        (log / "in the way").touch()
+        try:
+            repository.commit([draft("a", b"2", tags=tags)])
+            saved = 2
+        except StoreError as error:
+            assert "can't write" in error.message
+            saved = 1
+        assert [each for each in path.rglob("*.lock") if each.name != "linea.lock"] == []
+        assert repository.tip("a").number == saved
+        shutil.rmtree(log)
+        [made] = repository.commit([draft("a", b"3", tags=tags)])
+        assert made.number == saved + 1
+        assert repository.tags("a") == dict.fromkeys(tags, made.number)
