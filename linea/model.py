@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NewType
+from typing import Any, NewType, Protocol
 
 from linea.trace import Effects as Effects
 from linea.trace import Location as Location
@@ -55,6 +55,16 @@ It is asked right before the segment is made, when what came before has been tak
 """
 
 
+class Guide(Protocol):
+    """Tells where a part may have the segments that the version before has."""
+
+    def ahead(self) -> int:
+        """What the segment that may come next holds, see `Segment.count`; 0: that isn't known."""
+
+    def meets(self, data: Buffer) -> bool:
+        """Whether these are the bytes of that segment. It then ends here as it did there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A part in segments, each made or read when it is asked for; every iteration begins anew."""
@@ -68,6 +78,8 @@ class Stream:
     """Tells which part of the version before it goes on from, wherever that one stands."""
     print: str = ""
     """Parts with the same print have the same content, so that it needn't be made; or nothing."""
+    guided: Callable[[Guide], Iterator[Segment]] | None = None
+    """See `along`."""
     pick: Callable[[int, int], Iterator[tuple[int, Segment]]] | None = None
     """Gives the heads, and the segments between two counts with the count each begins at."""
     filled: Callable[[Room], Iterator[Segment]] | None = None
@@ -75,6 +87,10 @@ class Stream:
 
     def __iter__(self) -> Iterator[Segment]:
         return self.segments()
+
+    def along(self, guide: Guide) -> Iterator[Segment]:
+        """Give the same segments, with less to do where the guide knows some of them."""
+        return self.segments() if self.guided is None else self.guided(guide)
 
     def filling(self, room: Room) -> Iterator[Segment]:
         """Give the segments, made in the memory that there is for them, if that is worth it.

@@ -323,7 +323,7 @@ def write(
     state = xxhash.xxh3_128()
     small: list[Buffer] | None = []
     size = 0
-    for segment in payload:
+    for segment in payload.along(writer):
         state.update(segment.data)
         size += len(segment.data)
         if small is not None:
@@ -365,12 +365,32 @@ class Writer:
             self._places = {line.hash: n for n, line in enumerate(before.lines)}
             self._tails = {line.tail: n for n, line in enumerate(before.lines)}
         self._form, self._fast, self._width = "", False, 0
-        self._since = self._useless = 0
+        self._since = self._useless = self._missed = 0
+        self._met: tuple[Buffer | None, str] = None, ""
+        """What was held against the segment ahead, and its hash."""
+
+    def ahead(self) -> int:
+        """What the segment that may come next holds: see `Guide`."""
+        before = self._before
+        # The last one ended because the part did.
+        if before is None or self._at >= len(before.lines) - 1 or self._missed > GIVEN_UP:
+            return 0
+        return before.lines[self._at].items
+
+    def meets(self, data: Buffer) -> bool:
+        """Whether these are the bytes of the segment ahead."""
+        assert self._before is not None
+        self._met = data, xxhash.xxh3_128_hexdigest(data)
+        same = self._met[1] == self._before.lines[self._at].hash
+        self._missed = 0 if same else self._missed + 1
+        return same
 
     def put(self, segment: Segment) -> None:
         """Take the next segment."""
         raw = segment.data
-        hash = xxhash.xxh3_128_hexdigest(raw)
+        met, hash = self._met
+        if raw is not met:
+            hash = xxhash.xxh3_128_hexdigest(raw)
         line = self._mine.get(hash)
         if line is None:
             there = self._there(hash)
@@ -404,6 +424,7 @@ class Writer:
         place = self._places.get(line.hash)
         if place is not None:
             self._at = place + 1
+            self._missed = 0
         if line.form in PATCHES:
             self._bases[line.base] = full(line, stored)
         return line

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from linea.model import Buffer, Guide
+
 LEAST = 144 << 10
 """Bytes of a segment at least."""
 MEAN = 192 << 10
@@ -102,10 +104,11 @@ def after_row(
 ROWS = 2048
 
 
-def of_bytes(blocks: Iterable[Any], align: int = 1) -> Iterator[bytes]:
+def of_bytes(blocks: Iterable[Any], align: int = 1, guide: Guide | None = None) -> Iterator[Buffer]:
     """Yield the segments of bytes that come in blocks, however the blocks are cut.
 
-    Numbers of 4 or 8 bytes are cut between numbers.
+    Numbers of 4 or 8 bytes are cut between numbers. Where a segment begins that the version before
+    has, it ends where that one does: so a guide saves the search.
     """
     rest = b""
     for block in blocks:
@@ -127,6 +130,13 @@ def of_bytes(blocks: Iterable[Any], align: int = 1) -> Iterator[bytes]:
                 yield joined[:end]
                 at, rest = at + end - len(rest), b""
                 continue
+            known = guide.ahead() if guide is not None else 0
+            if guide is not None and 0 < known <= len(view) - at:
+                same = view[at : at + known]
+                if guide.meets(same):
+                    yield same
+                    at += known
+                    continue
             data = np.frombuffer(view, np.uint8)
             end = after(data, align, at, last=False)
             if end is None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linea.errors import DamagedStoreError
-from linea.model import Segment, Stream
+from linea.model import Guide, Segment, Stream
 from linea.values import cuts
 from linea.values.columns import bits, hidden, text_offsets, zeroed
 from linea.values.digest import join
@@ -133,17 +133,26 @@ def stream(column: Source, label: str) -> Stream:
     head = Segment(0, schema.serialize().to_pybytes())
     plain = physical(column.type)
 
-    def segments() -> Iterator[Segment]:
+    def segments(guide: Guide | None = None) -> Iterator[Segment]:
         yield head
         chunks = column.chunks()
         if plain != column.type:
             chunks = (chunk.cast(plain) for chunk in chunks)
         texts = is_text(plain)
-        for rows in cut(chunks):
-            data = raw(rows)
+        if kinds.is_nested(plain):
+            guide = None  # their cuts depend on the mean size of all rows
+        for rows, known in cut(chunks, guide):
+            data = raw(rows) if known is None else known
             yield Segment(len(rows), data, _text_width(data) if texts else 0)
 
-    return Stream(segments, size=column.size, width=column.width, label=label, print=column.print)
+    return Stream(
+        segments,
+        size=column.size,
+        width=column.width,
+        label=label,
+        print=column.print,
+        guided=segments,
+    )
 
 
 def _text_width(segment: bytes) -> int:
@@ -153,32 +162,36 @@ def _text_width(segment: bytes) -> int:
     return size if size and (np.frombuffer(lengths, "<u4") == size).all() else 1
 
 
-def cut(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:
+Rows = tuple[pa.Array, bytes | None]
+"""The rows of a segment, and its bytes if they are known."""
+
+
+def cut(chunks: Iterable[pa.Array], guide: Guide | None = None) -> Iterator[Rows]:
     """Yield the rows of each segment, however the column came in chunks."""
     rest: Any = None
     for chunk in chunks:
         at = 0
         while at < len(chunk):
             if rest is None:
-                for end in _ends(chunk, at):
-                    yield chunk.slice(at, end - at)
+                for end, known in _ends(chunk, at, guide):
+                    yield chunk.slice(at, end - at), known
                     at = end
                 rest = chunk.slice(at) if at < len(chunk) else None
                 break
             # Only the head of a chunk is copied, to join it with what was left over.
             head = chunk.slice(at, max(1, _most(chunk)))
             joined = pa.concat_arrays([rest, head])
-            end = next(_ends(joined, 0), 0)
+            end, known = next(_ends(joined, 0, guide), (0, None))
             if not end:
                 rest, at = joined, at + len(head)
             elif end < len(rest):
-                yield joined.slice(0, end)
+                yield joined.slice(0, end), known
                 rest = rest.slice(end)
             else:
-                yield joined.slice(0, end)
+                yield joined.slice(0, end), known
                 rest, at = None, at + end - len(rest)
     if rest is not None:
-        yield rest
+        yield rest, None
 
 
 def _most(chunk: pa.Array) -> int:
@@ -187,14 +200,24 @@ def _most(chunk: pa.Array) -> int:
     return cuts.MOST // width + 1 if width else cuts.MOST // 4
 
 
-def _ends(chunk: pa.Array, at: int) -> Iterator[int]:
-    """Yield where the segments of a chunk end, as far as the chunk alone can tell."""
+def _ends(
+    chunk: pa.Array, at: int, guide: Guide | None = None
+) -> Iterator[tuple[int, bytes | None]]:
+    """Yield where the segments of a chunk end, as far as the chunk alone can tell.
+
+    With them go the bytes of a segment that the guide knew.
+    """
     find = _finder(chunk)
     while at < len(chunk):
-        end = find(at)
+        known = None
+        count = guide.ahead() if guide is not None else 0
+        if guide is not None and 0 < count <= len(chunk) - at:
+            data = raw(chunk.slice(at, count))
+            known = data if guide.meets(data) else None
+        end = find(at) if known is None else at + count
         if end is None:
             return
-        yield end
+        yield end, known
         at = end
 
 

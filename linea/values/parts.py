@@ -13,6 +13,7 @@ from linea.errors import DamagedStoreError
 from linea.model import (
     Buffer,
     Encoded,
+    Guide,
     Part,
     Payload,
     ReadPart,
@@ -135,15 +136,15 @@ def byte_stream(
 ) -> Stream:
     """Return bytes that come in blocks as a part; numbers of `width` bytes aren't cut."""
 
-    def segments() -> Iterator[Segment]:
+    def segments(guide: Guide | None = None) -> Iterator[Segment]:
         from linea.values import cuts
 
         if head:
             yield Segment(0, head)
-        for data in cuts.of_bytes(blocks(), width):
+        for data in cuts.of_bytes(blocks(), width, guide):
             yield Segment(len(data), data)
 
-    return Stream(segments, size=size, width=width, label=label, print=print)
+    return Stream(segments, size=size, width=width, label=label, print=print, guided=segments)
 
 
 def payload(data: Payload) -> Payload:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +13,19 @@ import pyarrow as pa
 import pytest
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer
+from linea.model import (
+    ArtifactName,
+    Buffer,
+    Digest,
+    Draft,
+    Encoded,
+    Part,
+    Stream,
+    ValueRecord,
+)
+from linea.store.repository import MemoryRepository
 from linea.values import cuts, packing, unpacking
-from linea.values.parts import Pieces
+from linea.values.parts import Pieces, byte_stream
 
 ROWS = 300_000
 RNG = np.random.default_rng(5)
@@ -161,3 +173,55 @@ def test_damaged_columns_are_errors_and_nothing_else(name: str) -> None:
         except DamagedStoreError:
             continue
         found.validate()
+
+
+def edits(size: int) -> Iterator[list[slice]]:
+    """What of a column comes after what, where it has been edited: as slices of the one before."""
+    third = size // 3
+    yield [slice(0, size)]
+    yield [slice(0, size), slice(0, size // 50)]
+    yield [slice(0, third), slice(5, 42), slice(third, size)]
+    yield [slice(0, third), slice(third + 7, size)]
+    yield [slice(third, size)]
+    yield [slice(0, third)]
+    yield [slice(third, size), slice(0, third)]
+    yield [
+        slice(0, third),
+        slice(0, 9),
+        slice(third + 9, 2 * third),
+        slice(0, 1),
+        slice(2 * third, size),
+    ]
+
+
+def parts(store: MemoryRepository, *made: Stream) -> tuple[Part, ...]:
+    """The part that is stored of each version, the last one's."""
+    for each in made:
+        record = ValueRecord("table", "t", Digest(f"xxh3:1:{RNG.integers(1 << 60):032x}"), "x")
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        value = Encoded(record, {"p": each})
+        (version,) = store.commit([Draft(ArtifactName("a"), "", "", value, "A <a@b>", moment)])
+    return version.value.parts
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_version_before_moves_no_cut(name: str) -> None:
+    """A column has the same segments whether a version like it was there before or not."""
+    column = COLUMNS[name]
+    first = packing.stream(packing.source(column), "")
+    for edit in edits(len(column)):
+        after = pa.chunked_array([column[each] for each in edit])
+        second = packing.stream(packing.source(after), "")
+        assert parts(MemoryRepository(), first, second) == parts(MemoryRepository(), second)
+
+
+@pytest.mark.parametrize("width", [1, 4, 8])
+def test_a_version_before_moves_no_cut_of_bytes(width: int) -> None:
+    """Bytes have the same segments whether a version like them was there before or not."""
+    data = np.cumsum(RNG.integers(0, 9, 300_000)).tobytes()
+    first = byte_stream(lambda: [data], len(data), width=width)
+    for edit in edits(len(data) // 8):
+        blocks = [data[8 * each.start : 8 * each.stop] for each in edit]
+        for made in (blocks, [b"".join(blocks)]):
+            second = byte_stream(lambda made=made: made, len(data), width=width)
+            assert parts(MemoryRepository(), first, second) == parts(MemoryRepository(), second)
