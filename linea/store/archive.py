@@ -104,6 +104,26 @@ def meant(text: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else "`linea ls` lists what there is"
 
 
+class LostEnvironment(Environment):
+    """An environment that is damaged: whoever looks into it gets the error."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: DamagedStoreError) -> None:
+        object.__setattr__(self, "_error", error)
+
+    @property
+    def error(self) -> DamagedStoreError:
+        """What is wrong with it."""
+        found: DamagedStoreError = object.__getattribute__(self, "_error")
+        return found
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in Environment.__slots__:
+            raise object.__getattribute__(self, "_error")
+        return object.__getattribute__(self, name)
+
+
 class Archive:
     """A store that is read: no lock and no write permission are needed for it.
 
@@ -545,10 +565,13 @@ class Archive:
         return layout.entry(commit, self._commit(commit, f"commit {commit[:10]}"))
 
     def fresh(self, commit: str) -> Version:
-        """The version of a commit, read from its objects and from no cache."""
+        """The version of a commit, read from its objects and from no cache, all of it whole."""
         entry = self.entry_of(commit)
         tree = _parsed_tree(self._read(entry.tree, entry.revision).data, entry.revision)
-        return self._of_tree(entry, tree)
+        version = self._of_tree(entry, tree)
+        if isinstance(version.environment, LostEnvironment):
+            raise version.environment.error
+        return version
 
     def _of_tree(self, listed: Entry, tree: Mapping[str, TreeEntry]) -> Version:
         what = listed.revision
@@ -572,8 +595,12 @@ class Archive:
             return Environment()
         id = tree[layout.ENVIRONMENT].id
         if id not in self._environments:
-            found = layout.loads(self._blob(id, what), f"the environment of {what}")
-            self._environments[id] = layout.environment(found)
+            try:
+                found = layout.loads(self._blob(id, what), f"the environment of {what}")
+                self._environments[id] = layout.environment(found)
+            except DamagedStoreError as error:
+                # Many versions have the same one, whose values can be read all the same.
+                return LostEnvironment(error)
         return self._environments[id]
 
     def _tree(self, commit: str, what: str) -> dict[str, TreeEntry]:

@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linea import jsons
 from linea.errors import DamagedStoreError, StoreError
 from linea.store import lock, packing
-from linea.store.backend import RefChange
+from linea.store.backend import CorruptObjectError, MissingObjectError, RefChange
 from linea.store.files import durable, sync_folder, write_all
 from linea.store.folder import check, initialise, looks_like_store, mend, read_settings
 from linea.store.objects import GitObject, ObjectId, loose_bytes
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 PACK_FROM = 64 * 1024
 """Objects of a save that take more than this together go into a pack."""
+
+_LOOKED_AT = 16 * 1024
+_LOOKS = 64
+"""So many objects of that size, which are there already, are read before a save rests on them."""
 
 TRASH = "trash"
 _LOCKS = ("packed-refs.lock", "config.lock")
@@ -141,7 +146,11 @@ class DiskBackend:
         return self._objects.expand(prefix)
 
     def write(self, objects: Mapping[ObjectId, GitObject]) -> None:
-        new = {id: item for id, item in objects.items() if not self._kept(id)}
+        kept = {id for id in objects if self._kept(id)}
+        new = {id: item for id, item in objects.items() if id not in kept}
+        # Nothing new shall rest on bytes that are damaged, where it takes no time to see that.
+        small = (id for id in sorted(kept) if len(objects[id].data) <= _LOOKED_AT)
+        new |= {id: objects[id] for id in islice(small, _LOOKS) if not self._is_whole(id)}
         try:
             if sum(len(item.data) for item in new.values()) > PACK_FROM:
                 self._write_pack(new)
@@ -158,6 +167,13 @@ class DiskBackend:
             return False
         with contextlib.suppress(OSError):  # it is in a pack, or not ours
             os.utime(self._loose_path(id))
+        return True
+
+    def _is_whole(self, id: ObjectId) -> bool:
+        try:
+            self.read(id)
+        except (MissingObjectError, CorruptObjectError):
+            return False
         return True
 
     def _loose_path(self, id: ObjectId) -> Path:

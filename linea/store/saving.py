@@ -17,15 +17,18 @@ from linea.errors import (
 from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
 from linea.store import layout, notes, operations, refs
 from linea.store.archive import ENTRIES, Archive
-from linea.store.backend import RefChange
+from linea.store.backend import CorruptObjectError, MissingObjectError, RefChange
 from linea.store.layout import Entry
 from linea.store.objects import (
     Batch,
     Commit,
     GitObject,
     ObjectId,
+    TreeEntry,
     commit_bytes,
     object_id,
+    parse_tree,
+    tree_ids,
 )
 from linea.store.operations import Doing, NoteChange, NotesChange
 
@@ -170,7 +173,7 @@ class Saving(Archive):
         before = self._before(draft.name)
         record = draft.value.record
         unchanged = before is not None and layout.form(before.value) == layout.form(record)
-        if before is not None and unchanged and not self._is_elsewhere(before):
+        if before is not None and unchanged and self._is_shareable(before):
             sink, known = parts.Sink(self._backend, 0), before.value.parts
             there = self._tree(before.commit, before.revision)
             value = there.get(layout.VALUE.rstrip("/"))
@@ -209,10 +212,30 @@ class Saving(Archive):
                 return self._value_tree(before).known(before.value, self._backend.has)
         return chunks.Known(lambda id: b"", lambda id: False)
 
-    def _is_elsewhere(self, version: Version) -> bool:
-        """Whether the value isn't, or not surely, where the version's own tree has it."""
-        again = self._backend.ref(refs.REBUILT + version.commit)
-        return again is not None or self.is_dropped(version)
+    def _is_shareable(self, version: Version) -> bool:
+        """Whether the value is where the version's own tree has it, as far as that is seen at once.
+
+        What was lost, or small and damaged, is written anew. The bytes of segments are held against
+        their hashes by readers and fsck alone.
+        """
+        if self._backend.ref(refs.REBUILT + version.commit) is not None or self.is_dropped(version):
+            return False
+        entries = self._tree(version.commit, version.revision)
+        shared = [*layout.PREVIEWS.values(), layout.VALUE.rstrip("/")]
+        try:
+            return all(self._is_there(entries[name]) for name in shared if name in entries)
+        except (MissingObjectError, CorruptObjectError, ValueError):
+            return False
+
+    def _is_there(self, entry: TreeEntry) -> bool:
+        from linea.store import chunks
+
+        data = self._backend.read(entry.id).data
+        if not entry.is_tree:
+            return True
+        if f" {chunks.INDEX}\0".encode() in data:
+            return all(map(self._backend.has, tree_ids(data)))
+        return all(map(self._is_there, parse_tree(data).values()))
 
     def _saved(self, batch: Batch, made: Sequence[Prepared]) -> tuple[list[RefChange], list[Entry]]:
         """Put the commits of drafts into `batch`."""

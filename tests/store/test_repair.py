@@ -175,6 +175,25 @@ def test_a_commit_that_is_no_version(store: tuple[Repository, Path]) -> None:
                 repository.tip("hit")
 
 
+def test_values_of_a_lost_environment(store: tuple[Repository, Path]) -> None:
+    """Versions share it: what doesn't need it is read, what does says that it is damaged."""
+    first, path = store
+    id = git(path, "rev-parse", "refs/linea/artifacts/hit:environment.json")
+    first.close()
+    (path / "objects" / id[:2] / id[2:]).unlink()
+    with Repository.open(path) as repository:
+        assert (
+            value(repository, "hit", 1) == b"hit 0" and value(repository, "other", 3) == b"other 2"
+        )
+        version = repository.tip("hit")
+        with pytest.raises(DamagedStoreError, match="missing"):
+            repr(version.environment)
+        told = [
+            each for each in repository.fsck(digest).problems if id in each.objects or each.commit
+        ]
+        assert {hit.partition("@")[0] for each in told for hit in each.hits} >= {"hit", "other"}
+
+
 # ------------------------------------------------------------------------------------------ packs
 
 
@@ -246,6 +265,36 @@ def test_packs_are_named_by_their_bytes(tmp_path: Path) -> None:
         found = dict(repair.scanned(index.with_suffix(".pack")))
         assert found == objects
         subprocess.run(["git", "verify-pack", str(index)], check=True)
+
+
+# ------------------------------------------------------------------ saves into a damaged store
+
+
+@pytest.mark.parametrize(("size", "how"), [(10, "gone"), (10, "flipped"), (90_000, "gone")])
+def test_a_save_does_not_rest_on_what_is_damaged(tmp_path: Path, size: int, how: str) -> None:
+    """A value that was lost, or is small and damaged, is stored when it is saved again."""
+    data = [os.urandom(size) for _ in range(2)]
+    path = tmp_path / ".linea"
+    with Repository.create(path) as made:
+        for each in data:
+            made.commit([draft("a", each)])
+    tree = git(path, "ls-tree", "-r", "refs/linea/artifacts/a", "value/")
+    ids = [line.split()[2] for line in tree.splitlines()]
+    for file in (path / "objects").rglob("*"):
+        loose = file.parent.name + file.name in ids
+        if how == "gone" and (loose or (size > 16_384 and file.suffix in (".idx", ".pack"))):
+            file.unlink()
+        elif loose:
+            damaged = bytearray(file.read_bytes())
+            damaged[len(damaged) // 2] ^= 255
+            file.chmod(0o644)
+            file.write_bytes(damaged)
+    with Repository.open(path) as repository:
+        with pytest.raises(DamagedStoreError):
+            value(repository, "a", 2)
+        for number, each in [(3, data[1]), (4, data[0]), (5, data[1])]:
+            repository.commit([draft("a", each)])
+            assert value(repository, "a", number) == each
 
 
 # ---------------------------------------------------------------------------------- killed gcs
