@@ -603,7 +603,7 @@ SHOWN = 10_000
 
 def _rows_of(starts: np.ndarray[Any, Any]) -> int:
     """Return how many rows have what a preview shows."""
-    return min(len(starts) - 1, int(np.searchsorted(starts, 20)) + 1)
+    return min(len(starts) - 1, int(np.searchsorted(starts, starts.dtype.type(20))) + 1)
 
 
 def _family(value: Any) -> str:

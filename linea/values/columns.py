@@ -95,11 +95,13 @@ class Column:
         if self.dtype is not None and array.type == self.type:
             self._fixed(array, self.dtype)
             return
-        if pa.types.is_dictionary(array.type) and len(array) > ROWS:
+        if not self.takeable:
+            array = made_takeable(array)
+        if len(array) > ROWS and _is_copied(array.type):
             for start in range(0, len(array), ROWS):
                 self.update(array.slice(start, ROWS))
             return
-        array = self._plain(array) if self.takeable else made_takeable(self._plain(array))
+        array = self._plain(array)
         kinds = pa.types
         if isinstance(self.type, pa.BaseExtensionType):
             self.count += len(array)
@@ -256,23 +258,21 @@ class Column:
     ) -> None:
         """Add the lengths and items of lists that begin at `first`, in whatever order they lie."""
         self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)).data)
-        ends = np.cumsum(lengths)
-        rows = np.repeat(np.arange(len(array)), lengths)
-        places = np.arange(len(rows)) - (ends - lengths)[rows] + first[rows]
-        self.kids[0].update(array.values.take(pa.array(places)))
+        self.kids[0].update(array.values.take(pa.array(_places(first, lengths))))
 
     def _maps(self, array: pa.Array) -> None:
-        if array.offset:
-            # keys and items ignore the offset of a slice: a copy has none.
-            array = pa.concat_arrays([array, array.slice(0, 0)])
         valid = self._validity(array)
-        if valid is not None and hidden(_map_offsets(array), valid):
-            array = array.take(pa.array(np.arange(len(array))))
-        offsets = _map_offsets(array)
-        self.lengths.update(np.subtract(offsets[1:], offsets[:-1]).astype(np.uint32).data)
-        size = int(offsets[-1] - offsets[0])
-        for kid, values in zip(self.kids, (array.keys, array.items), strict=True):
-            kid.update(values.slice(int(offsets[0]), size))
+        offsets, _ = text_offsets(array)
+        lengths = np.subtract(offsets[1:], offsets[:-1])
+        first, size = int(offsets[0]), int(offsets[-1] - offsets[0])
+        if valid is not None and hidden(offsets, valid):
+            lengths = lengths * valid
+            pairs = array.values.take(pa.array(_places(offsets[:-1], lengths)))
+        else:
+            pairs = array.values.slice(first, size)
+        self.lengths.update(np.ascontiguousarray(lengths.astype(np.uint32)).data)
+        for at, kid in enumerate(self.kids):
+            kid.update(pairs.field(at))
 
     def _unions(self, array: pa.UnionArray) -> None:
         codes, places = union_rows(array)
@@ -347,6 +347,18 @@ def _fixed_dtype(type: pa.DataType) -> np.dtype[Any] | None:
     return _DTYPES.get(str(type)) or (np.dtype(f"V{width}") if width else None)
 
 
+def _is_copied(type: pa.DataType) -> bool:
+    """Say whether rows of a type, or their lengths, are copied: some at a time is enough."""
+    kinds = pa.types
+    return bool(
+        kinds.is_dictionary(type)
+        or kinds.is_string_view(type)
+        or kinds.is_binary_view(type)
+        or kinds.is_map(type)
+        or _is_list(type)
+    )
+
+
 def _is_list(type: pa.DataType) -> bool:
     kinds = pa.types
     return bool(
@@ -375,11 +387,11 @@ def zeroed(values: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndar
     return copy
 
 
-def _map_offsets(array: pa.MapArray) -> np.ndarray[Any, Any]:
-    """Return the offsets of a map that is no slice."""
-    if not len(array):
-        return np.zeros(1, np.int32)
-    return np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1]
+def _places(first: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the places of all items of lists, given where each begins."""
+    ends = np.cumsum(lengths)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return np.asarray(np.arange(len(rows)) - (ends - lengths)[rows] + first[rows])
 
 
 def text_offsets(array: pa.Array) -> tuple[np.ndarray[Any, Any], pa.Buffer | None]:

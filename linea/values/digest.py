@@ -404,8 +404,10 @@ class Walk:
             raw = packed(values) if packed else None
             if raw is not None:
                 return raw[0], count, raw[1]
-        codes = [_sized(self.under("[", index, value)) for index, value in enumerate(values)]
-        return b"any", count, b"".join(codes)
+        codes = bytearray()
+        for index, value in enumerate(values):
+            codes += _sized(self.under("[", index, value))
+        return b"any", count, bytes(codes)
 
     def mapping(self, pairs: Mapping[Any, Any]) -> tuple[bytes, ...]:
         """Return the keys and values of a mapping in its order."""

@@ -100,9 +100,20 @@ def _index_hash(index: Any, of: Of) -> bytes:
 
     parts: list[bytes] = []
     for level in range(index.nlevels):
-        values = index.get_level_values(level) if isinstance(index, pd.MultiIndex) else index
-        parts += [label_bytes(index.names[level], of), hashed(bare(values.array), of)[0]]
+        raw = _level_hash(index, level, of) if isinstance(index, pd.MultiIndex) else None
+        if raw is None:
+            raw = hashed(bare(index.get_level_values(level).array), of)[0]
+        parts += [label_bytes(index.names[level], of), raw]
     return join("index", *parts)
+
+
+def _level_hash(index: Any, level: int, of: Of) -> bytes | None:
+    """Return the hash of a level's values, which aren't made all at once, where none is missing."""
+    codes = np.asarray(index.codes[level])
+    if len(codes) <= ROWS or codes.min() < 0:
+        return None  # missing ones make floats of integers
+    categories = array_source(bare(index.levels[level].array))
+    return None if categories is None else _coded_hash(categories, codes, of)[0]
 
 
 def bare(array: Any) -> Any:
@@ -172,7 +183,10 @@ def _categorical_hash(array: Any, of: Of) -> Hashed:
     categories = array_source(bare(array.categories.array))
     if categories is None:
         return _numpy_hash(np.asarray(array, dtype=object), of)[0], None
-    codes = np.asarray(array.codes)
+    return _coded_hash(categories, np.asarray(array.codes), of)
+
+
+def _coded_hash(categories: Source, codes: np.ndarray[Any, Any], of: Of) -> Hashed:
     dictionary = one(whole(categories))
     column = Column(dictionary.type, of)
     several = Several.of(dictionary) if len(codes) > ROWS else None
@@ -256,8 +270,7 @@ def array_source(array: Any) -> Source | None:
 def _numpy_source(values: np.ndarray[Any, Any]) -> Source | None:
     dtype = values.dtype
     if dtype.hasobject:
-        found = plain_objects(values)[0]
-        return None if found is None else source(found)
+        return plain_objects(values)[0]
     if dtype.kind not in "iufbmM" or dtype.itemsize > 8:
         return None
     try:
@@ -311,7 +324,7 @@ ARROW_OF = {
 """Python types of which a column of objects is an Arrow column in disguise."""
 
 
-def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Any, str | None]:
+def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Source | None, str | None]:
     """Return objects of one plain type as Arrow, and what stood for nulls.
 
     The nulls are "" (none), "None", "nan" or "NA", or None where they are mixed.
@@ -320,9 +333,11 @@ def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Any, str | None]:
     if found is None:
         return None, None
     try:
-        return whole(found), mark
+        for _ in found.chunks():
+            pass  # made again when it is read: all at once, it would take as much memory again
     except (UnicodeEncodeError, pa.ArrowException):
         return None, None  # lone surrogates
+    return found, mark
 
 
 def _objects_source(values: np.ndarray[Any, Any]) -> tuple[Source | None, str | None]:

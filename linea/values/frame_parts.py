@@ -137,11 +137,11 @@ class Pack:
     def _objects(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
         arrow, null = plain_objects(values)
         if arrow is not None and null is not None:
-            return {"objects": null}, source(arrow)
+            return {"objects": null}, arrow
         items = values.tolist()
         exact = {"print": finish(Walk().of(items)).hex()} if arrow is not None else {}
         try:
-            self.parts[f"{path}.json"] = plain.dump(items)
+            self.parts[f"{path}.json"] = plain.dumped(items, path)
         except plain.NotPlain:
             return {**self._pickle(items, path), "items": True, **exact}, None
         return {"json": f"{path}.json", **exact}, None

@@ -14,6 +14,7 @@ from linea.errors import UnstorableError
 from linea.model import Payload, Stream
 from linea.values.packing import Source, has_segments, stream, whole
 from linea.values.parts import Parts, byte_stream
+from linea.values.takeable import empty
 from linea.values.unpacking import read as column_of
 from linea.values.unpacking import rows_of
 
@@ -144,16 +145,9 @@ def one(column: pa.ChunkedArray) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
     if not column.num_chunks:
-        return _empty(column.type)
+        return empty(column.type)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
-
-
-def _empty(type: pa.DataType) -> pa.Array:
-    if pa.types.is_struct(type):
-        fields = [type.field(at) for at in range(type.num_fields)]
-        return pa.StructArray.from_arrays([_empty(f.type) for f in fields], fields=fields)
-    return pa.nulls(0, type)
 
 
 def write(table: pa.Table, stem: str, format: str | None) -> dict[str, bytes]:

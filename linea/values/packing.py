@@ -23,6 +23,8 @@ FORM = {b"linea.form": b"segments"}
 HEAD = struct.Struct("<II")
 ALIGNED = 8
 LONGEST = (1 << 32) - 1
+CAST = 1 << 16
+"""Rows made plain at a time."""
 JOINED = (1 << 31) - 1
 
 Array = np.ndarray[Any, Any]
@@ -137,7 +139,11 @@ def stream(column: Source, label: str) -> Stream:
         yield head
         chunks = column.chunks()
         if plain != column.type:
-            chunks = (chunk.cast(plain) for chunk in chunks)
+            chunks = (
+                chunk.slice(at, CAST).cast(plain)
+                for chunk in chunks
+                for at in range(0, len(chunk), CAST)
+            )
         texts = is_text(plain)
         if kinds.is_nested(plain):
             guide = None  # their cuts depend on the mean size of all rows

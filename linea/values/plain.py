@@ -10,7 +10,7 @@ import contextlib
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -21,13 +21,15 @@ from linea.errors import DamagedStoreError, NewerStoreError
 from linea.model import Encoded, Payload, ValueRecord
 from linea.values import codec
 from linea.values.digest import Of, finish, of_value, text_bytes
-from linea.values.parts import Parts
+from linea.values.parts import Parts, byte_stream
 from linea.values.preview import count, drawn, show, text_preview
 
 TAG = "~"
 SAFE_INT = 1 << 63
 DEPTH = 200
 NODES = 50_000_000
+BLOCK = 1 << 16
+"""Items of a long list that are written at a time."""
 LEAF = "value"
 """The tag of what another codec has written."""
 CONTAINERS = frozenset({list, dict, tuple, set, frozenset, bytearray})
@@ -110,6 +112,20 @@ def from_json(data: Any, leaf: Leaf | None = None) -> Any:
 def dump(value: object) -> bytes:
     """Return the JSON bytes of a value that is plain."""
     return dump_json(to_json(value))
+
+
+def dumped(items: list[Any], label: str) -> Payload:
+    """Return the JSON bytes of a list that is plain; those of a long one are made bit by bit."""
+    kinds = set(map(type, items))
+    if len(items) <= BLOCK or not kinds <= {str, int, float, bool, type(None)}:
+        return dump(items)  # what stands in it twice shows in the whole only
+
+    def blocks() -> Iterator[bytes]:
+        for at in range(0, len(items), BLOCK):
+            yield (b"," if at else b"[") + dump(items[at : at + BLOCK])[1:-1]
+        yield b"]"
+
+    return byte_stream(blocks, 8 * len(items), label=label)
 
 
 def dump_json(data: Any) -> bytes:

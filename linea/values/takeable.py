@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,21 +67,36 @@ def _is_runs_or_view(type: pa.DataType) -> bool:
     )
 
 
+LISTS: list[tuple[Callable[[Any], bool], int, Callable[[Any, Any], Any]]] = [
+    (pa.types.is_map, 2, lambda _, pairs: pa.map_(pairs.field(0), pairs.field(1))),
+    (pa.types.is_fixed_size_list, 1, lambda type, item: pa.list_(item, type.list_size)),
+    (pa.types.is_list_view, 3, lambda _, item: pa.list_view(item)),
+    (pa.types.is_large_list_view, 3, lambda _, item: pa.large_list_view(item)),
+    (pa.types.is_large_list, 2, lambda _, item: pa.large_list(item)),
+    (pa.types.is_list, 2, lambda _, item: pa.list_(item)),
+]
+"""Types that hold lists: what they are, how many buffers are their own, the same of other items."""
+
+
 def _lists(array: pa.Array) -> pa.Array:
-    kinds, items = pa.types, made_takeable(array.values)
-    makers = [  # what a type is, the number of its own buffers, the same of other items
-        (kinds.is_map, 2, lambda pairs: pa.map_(pairs.field(0), pairs.field(1))),
-        (kinds.is_fixed_size_list, 1, lambda item: pa.list_(item, array.type.list_size)),
-        (kinds.is_list_view, 3, pa.list_view),
-        (kinds.is_large_list_view, 3, pa.large_list_view),
-        (kinds.is_large_list, 2, pa.large_list),
-        (kinds.is_list, 2, pa.list_),
-    ]
-    own, made = next((own, made) for is_it, own, made in makers if is_it(array.type))
-    buffers, offset = array.buffers()[:own], array.offset
-    return pa.Array.from_buffers(
-        made(items.type), len(array), buffers, offset=offset, children=[items]
-    )
+    items = made_takeable(array.values)
+    own, made = next((own, made) for is_it, own, made in LISTS if is_it(array.type))
+    type, buffers = made(array.type, items.type), array.buffers()[:own]
+    return pa.Array.from_buffers(type, len(array), buffers, offset=array.offset, children=[items])
+
+
+def empty(type: pa.DataType) -> pa.Array:
+    """Return an array without rows of any type; `pa.array` makes none of some types."""
+    made = pa.nulls(0, type)
+    if pa.types.is_struct(type):
+        fields = [type.field(at) for at in range(type.num_fields)]
+        return pa.StructArray.from_arrays([empty(f.type) for f in fields], fields=fields)
+    own = next((own for is_it, own, _ in LISTS if is_it(type)), None)
+    if own is None:
+        return made
+    # `nulls` gives run ends inside of lists a validity, which they mustn't have.
+    kids = [empty(made.values.type)]
+    return pa.Array.from_buffers(type, 0, made.buffers()[:own], children=kids)
 
 
 def union_rows(

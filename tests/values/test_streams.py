@@ -203,6 +203,10 @@ LARGE = {
     "a frame of texts": "pd.DataFrame({'a': pa.array(np.char.add('text ', rng.integers(0, 10**7, n // 3).astype(str))).to_pandas()}), 6 * n",
     "a frame of bools": "pd.DataFrame({'a': rng.random(8 * n) < 0.5}), 8 * n",
     "an Arrow table in chunks": "pa.concat_tables([pa.table({'a': rng.normal(size=n // 9)}) for _ in range(9)]), 8 * n",
+    "an Arrow column of lists": "pa.table({'a': pa.ListArray.from_arrays(pa.array(np.arange(0, 3 * n + 1, 3), pa.int32()), pa.array(rng.normal(size=3 * n)))}), 28 * n",
+    "an index of levels": "pd.DataFrame({'a': rng.normal(size=n)}, index=pd.MultiIndex.from_arrays([np.arange(n), np.arange(n) % 7])), 21 * n",
+    "a frame of objects": "pd.DataFrame({'a': pd.Series(rng.integers(0, 10**9, n // 2).astype(str).tolist(), dtype=object)}), 33 * n",
+    "a sparse matrix of many rows": "__import__('scipy.sparse').sparse.random(n, 25, density=0.02, random_state=0, format='csr'), 10 * n",
     "an object with arrays": "SimpleNamespace(a=rng.normal(size=n // 2), b=rng.normal(size=n // 2)), 8 * n",
     "a file": "file(8 * n), 8 * n",
     # Reading it back from its temporary file has a cost of its own, some 10 MB whatever its size.
