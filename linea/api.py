@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linea.errors import LineaError, NoStoreError, SliceError, StoreError, Told
+from linea.errors import LineaError, NameNotAllowedError, NoStoreError, SliceError, StoreError, Told
 from linea.model import CommitId, Version
 from linea.places import STORE, find_store, now, working_folder
 from linea.replay import handle
@@ -53,6 +53,10 @@ def _save(
     from linea.store.refs import artifact_name
 
     checked = artifact_name(name)
+    if message is not None and not isinstance(message, str):
+        raise NameNotAllowedError(
+            f"a message is a text, not a {type(message).__name__}", hint=f"pass {str(message)!r}"
+        )
     watch_cell(frame)
     session = watching.current()
     with _aside(session):
@@ -270,11 +274,12 @@ def delete(name: str, version: int | str | None = None) -> None:
     `version` is a number, `"latest"`, or None or `"all"` for the whole artifact.
     """
     from linea.history.revision import resolve
+    from linea.store.refs import artifact_name
 
     __tracebackhide__ = True
     with Told(), _opened(_store(sys._getframe(1))) as repository:
         if version in (None, "all"):
-            repository.delete(name)
+            repository.delete(artifact_name(name))
             return
         found = resolve(repository, name, None if version == "latest" else int(version), now=now())
         repository.delete(found.name, found.number)

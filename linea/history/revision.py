@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -25,6 +26,7 @@ _DAYS = {
     "month": 30.4375,
     "year": 365.25,
 }
+_REVISIONS = "write name, name@v2, name@tag, name~1, name@{2026-03-01}, a commit or hash:…"
 
 
 class Revision(NamedTuple):
@@ -37,12 +39,10 @@ class Revision(NamedTuple):
 
 def parse(text: str) -> Revision:
     """Take a revision apart."""
-    match = _REVISION.match(text.strip())
+    # As names and tags are kept: the same word typed on two machines is the same.
+    match = _REVISION.match(unicodedata.normalize("NFC", text.strip()))
     if match is None:
-        raise NoSuchVersionError(
-            f"{text!r} isn't a revision",
-            hint="write name, name@v2, name@tag, name~1, name@{2026-03-01}, a commit or hash:…",
-        )
+        raise NoSuchVersionError(f"{text!r} isn't a revision", hint=_REVISIONS)
     steps = re.findall(r"~\d*|\^", match["back"])
     back = sum(int(step[1:] or 1) if step[0] == "~" else 1 for step in steps)
     return Revision(match["base"].strip(), match["at"], back)
@@ -56,6 +56,10 @@ def resolve(
     now: datetime | None = None,
 ) -> Version:
     """Return the version that `text` (and `version`, as in `get("name", 2)`) names."""
+    if not isinstance(text, str):
+        raise NoSuchVersionError(
+            f"a revision is a text, not a {type(text).__name__}", hint=_REVISIONS
+        )
     if text.startswith(("hash:", "xxh3:")):
         return _by_digest(repository, text.removeprefix("hash:"))
     revision = parse(text)
@@ -165,7 +169,10 @@ def parse_time(text: str, now: datetime | None) -> datetime:
             raise LineaError(f"{text!r} needs to know what time it is", hint="give a date")
         if ago:
             count = int(ago[1]) if ago[1].isdigit() else 1
-            return now - timedelta(days=count * _DAYS[ago[2]])
+            try:
+                return now - timedelta(days=count * _DAYS[ago[2]])
+            except OverflowError:
+                raise NoSuchVersionError(f"{text!r} was before all time") from None
         if words == "now":
             return now
         day = now - timedelta(days=words == "yesterday")
@@ -176,8 +183,9 @@ def parse_time(text: str, now: datetime | None) -> datetime:
         raise NoSuchVersionError(
             f"{text!r} isn't a date", hint="write 2026-03-01, 2026-03-01T14:30, or 3 days ago"
         ) from None
-    whole_day = len(text.strip()) <= len("2026-03-01")
-    return moment + timedelta(days=1, microseconds=-1) if whole_day else moment
+    if len(text.strip()) > len("2026-03-01"):
+        return moment
+    return moment.replace(hour=23, minute=59, second=59, microsecond=999999)
 
 
 def _back(repository: Reader, version: Version, steps: int) -> Version:

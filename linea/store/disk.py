@@ -284,7 +284,7 @@ class DiskBackend:
                     else:
                         target = pygit2.Oid(hex=change.new)
                         transaction.set_target(change.ref, target, message=reason)
-        except (OSError, pygit2.GitError) as error:
+        except (OSError, ValueError, pygit2.GitError) as error:
             _let_go(taken)
             if self._decided(changes, journaled=several):
                 return True

@@ -23,6 +23,7 @@ class Noting(Saving):
     # ---------------------------------------------------------------------------------------- tags
     def tag(self, version: Version, tag: str) -> None:
         """Name `version` by `tag`; a tag of the artifact that is there already moves."""
+        refs.check_tag(version.name, tag)
         ref = refs.tag_ref(version.name, refs.tag_name(tag))
         self._numbered(version.name, version.number)
 

@@ -19,7 +19,11 @@ HIDDEN = "refs/notes/linea-deleted"
 
 MAX_CHARACTERS = 300
 MAX_BYTES = 1000
+MAX_REF = 1000
+"""Characters of a whole ref; libgit2 has room for 1,023."""
 
+_MEANS = {"l": "the newest version", "{": "a moment"}
+_LONG = "capitals and other letters than a to z take three to twelve characters each"
 _REVISION_SIGNS = "@~^:"
 _BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _PLAIN = re.compile(r"[a-z0-9_.\-]")
@@ -35,18 +39,39 @@ def artifact_name(text: str) -> ArtifactName:
     Names are compared in Unicode's composed form (NFC), so that the same word typed on two
     machines is the same name.
     """
-    return ArtifactName(_checked(text, "an artifact"))
+    name = ArtifactName(_checked(text, "an artifact"))
+    if len(artifact_ref(name)) > MAX_REF:
+        raise NameNotAllowedError(
+            f"{name[:57] + '…'!r} can't name an artifact: git can't keep a name that takes so much"
+            " room",
+            hint=f"{_LONG}: use a shorter one",
+        )
+    return name
 
 
 def tag_name(text: str) -> str:
     """Check that `text` can name a tag."""
     name = _checked(text, "a tag")
+    if name == "latest" or name.startswith("{"):
+        raise NameNotAllowedError(
+            f"{name!r} can't name a tag: name@{name} is {_MEANS[name[0]]} already",
+            hint="use another word",
+        )
     if _NUMBERLIKE.fullmatch(name):
         raise NameNotAllowedError(
             f"{name!r} can't name a tag: it looks like a version number",
             hint=f"use a word, such as {'release-' + name!r}",
         )
     return name
+
+
+def check_tag(name: str, tag: str) -> None:
+    """Check that an artifact can have a tag of this name: together they aren't too long for git."""
+    if len(tag_ref(name, tag_name(tag))) > MAX_REF:
+        raise NameNotAllowedError(
+            f"{name[:57]!r} can't have a tag as long as {tag[:57]!r}",
+            hint=f"{_LONG}: use a shorter one",
+        )
 
 
 def encode(name: str) -> str:
@@ -70,7 +95,7 @@ def decode(encoded: str) -> ArtifactName:
     text = encoded.replace("+/", "")
     try:
         data = re.sub(rb"%([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode("ascii"))
-        name = artifact_name(data.decode("utf-8"))
+        name = ArtifactName(_checked(data.decode("utf-8"), "an artifact"))
     except UnicodeError as error:
         raise NameNotAllowedError(f"{encoded!r} is no encoded artifact name") from error
     if encode(name) != encoded:

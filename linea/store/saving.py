@@ -151,7 +151,7 @@ class Saving(Archive):
         if refs.artifact_name(draft.name) != draft.name:
             raise NameNotAllowedError(f"{draft.name!r} was not checked by artifact_name")
         for tag in draft.tags:
-            refs.tag_name(tag)
+            refs.check_tag(draft.name, tag)
         if draft.created.tzinfo is None:
             raise ValueError("a draft's `created` must know its time zone")
         for parent in draft.parents:

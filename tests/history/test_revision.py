@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -70,6 +72,7 @@ def test_version_beside_the_name(three: History, version: int | str) -> None:
         ("fancy iris@a", NoSuchVersionError, "has no tag 'a'", "its latest version is v1"),
         ("model~3", NoSuchVersionError, "fewer than 3 versions before it", "linea log model"),
         ("model@{2026-02-01}", NoSuchVersionError, "had no version yet", "2026-03-01"),
+        ("model@{99999 years ago}", NoSuchVersionError, "before all time", ""),
         ("model@{soon}", NoSuchVersionError, "'soon' isn't a date", "2026-03-01"),
         ("@v2", NoSuchVersionError, "'@v2' isn't a revision", "write name"),
         ("model@v1@v2", NoSuchVersionError, "isn't a revision", "write name"),
@@ -82,7 +85,7 @@ def test_unknown(
 ) -> None:
     """What can't be found is an error that says what is near."""
     with pytest.raises(error) as caught:
-        resolve(three.repository, text)
+        resolve(three.repository, text, now=datetime(2026, 4, 1, tzinfo=UTC))
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
 
@@ -160,3 +163,16 @@ def test_a_second_revision_may_leave_the_name_out() -> None:
     from linea.history.revision import completed
 
     assert [completed(t, "a") for t in ("@v2", "~1", "b@v2")] == ["a@v2", "a~1", "b@v2"]
+
+
+def test_what_is_no_text(three: History) -> None:
+    """Something else in the place of a revision is told of as that."""
+    with pytest.raises(NoSuchVersionError, match="a revision is a text, not a int"):
+        resolve(three.repository, cast(str, 3))
+
+
+def test_the_same_word_typed_otherwise(three: History) -> None:
+    """Names and tags are compared in Unicode's composed form."""
+    version = three.repository.tip("model")
+    three.repository.tag(version, unicodedata.normalize("NFC", "café"))
+    assert resolve(three.repository, unicodedata.normalize("NFD", "model@café")) == version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from linea.errors import (
     NoSuchVersionError,
 )
 from linea.model import ArtifactName, CommitId, Digest, InputFile, Parent, Verdict, Version
-from linea.store import layout
+from linea.store import layout, refs
 from linea.store.repository import Repository
 
 from .drafts import NOON, clock, digest, draft, encoded
@@ -129,6 +130,37 @@ def test_nasty_names_live_side_by_side(repository: Repository, name: str) -> Non
     assert name not in repository.names()
     repository.restore(name)
     assert repository.tip(name) == version
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "fits"),
+    [
+        ("é" * 160, "t", True),
+        ("é" * 170, "t", False),
+        ("é" * 80, "ø" * 70, True),
+        ("é" * 80, "ø" * 120, False),
+        ("X" * 300, "t", True),
+        ("X" * 300, "T" * 100, False),
+        ("a", "latest", False),
+        ("a", "{today}", False),
+    ],
+)
+def test_names_as_long_as_git_can_keep(tmp_path: Path, name: str, tag: str, fits: bool) -> None:
+    """What is too long is refused before anything is written, and what isn't works."""
+    with Repository.create(tmp_path / ".linea") as store:
+        if not fits:
+            with pytest.raises(NameNotAllowedError):
+                store.commit([draft(refs.artifact_name(name), tags=(tag,))])
+            assert store.names() == [] and not (tmp_path / ".linea/linea.journal").exists()
+            return
+        [made] = store.commit([draft(refs.artifact_name(name), tags=(tag,))])
+        store.delete(name)
+        store.undo()
+        store.untag(name, tag)
+        store.tag(made, tag)
+        assert store.tags(name) == {tag: 1}
+        store.gc(grace=timedelta(0))
+        assert store.tip(name) == made
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
