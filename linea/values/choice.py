@@ -9,6 +9,7 @@ from typing import Any
 
 from linea.errors import NotInValueError
 from linea.model import ValueRecord
+from linea.values.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ ALL = Choice()
 
 
 def chosen(
-    record: ValueRecord, codec: Any, columns: Sequence[object] | None, rows: slice | None
+    record: ValueRecord,
+    codec: Any,
+    columns: Sequence[object] | None,
+    rows: slice | None,
+    read: Parts,
 ) -> Choice:
     """Return what a caller wants of a value; raise NotInValueError where it has no such thing."""
     parts: tuple[str, ...] = getattr(codec, "parts", ())
@@ -42,7 +47,7 @@ def chosen(
             f"a {record.type} has no rows to choose from", hint="get the whole value"
         )
     return Choice(
-        None if columns is None else _positions(record, columns),
+        None if columns is None else _positions(record, columns, codec, read),
         None if rows is None else _range(rows, _length(record) or 0),
     )
 
@@ -60,7 +65,9 @@ def _range(rows: slice, length: int) -> tuple[int, int]:
     return start, max(start, stop)
 
 
-def _positions(record: ValueRecord, columns: Sequence[object]) -> tuple[int, ...]:
+def _positions(
+    record: ValueRecord, columns: Sequence[object], codec: Any, read: Parts
+) -> tuple[int, ...]:
     if isinstance(columns, str):
         columns = [columns]
     names = [column.name for column in record.columns]
@@ -75,5 +82,12 @@ def _positions(record: ValueRecord, columns: Sequence[object]) -> tuple[int, ...
                 f"there is no column {name!r}",
                 hint=f"did you mean {near[0]!r}?" if near else f"it has {few}",
             )
+        if len(places) > 1:  # 1 and "1", or None and "", are one text
+            labels = getattr(codec, "labels", lambda *_: names)(record, read)
+            places = [at for at in places if _same(labels[at], label)] or places
         found += places
     return tuple(found)
+
+
+def _same(a: object, b: object) -> bool:
+    return type(a) is type(b) and (a == b or (a != a and b != b))

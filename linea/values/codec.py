@@ -228,7 +228,7 @@ def decode(
     codec, parts = load(record.codec), Parts(record, read)
     if columns is None and rows is None:
         return codec.decode(record, parts)
-    return codec.decode(record, parts, chosen(record, codec, columns, rows))  # type: ignore[call-arg]
+    return codec.decode(record, parts, chosen(record, codec, columns, rows, parts))  # type: ignore[call-arg]
 
 
 def export(
@@ -255,7 +255,7 @@ def export(
         codec, parts = load(record.codec), Parts(record, read)
         if columns is None and rows is None:
             return codec.export(record, parts, stem, format)
-        choice = chosen(record, codec, columns, rows)
+        choice = chosen(record, codec, columns, rows, parts)
         return codec.export(record, parts, stem, format, choice)  # type: ignore[call-arg]
 
 

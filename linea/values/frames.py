@@ -92,6 +92,12 @@ class PandasCodec:
             value.flags.allows_duplicate_labels = False
         return value
 
+    def labels(self, record: ValueRecord, read: Parts) -> list[object]:
+        """Return the labels of the columns, which the record has as texts."""
+        if record.details["form"] != "DataFrame":
+            return [column.name for column in record.columns]
+        return list(Unpack(read, record).index(record.details["labels"], "labels").tolist())
+
     def export(
         self,
         record: ValueRecord,

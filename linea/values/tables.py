@@ -39,8 +39,8 @@ def table_hash(rows: int, columns: list[tuple[object, bytes]], extras: bytes, of
 
 
 def series_hash(label: object, raw: bytes, extras: bytes, of: Of) -> bytes:
-    """Return the hash of one column on its own; polars says "" where pandas says None."""
-    return join("series", label_bytes(None if label == "" else label, of), raw, extras)
+    """Return the hash of one column on its own."""
+    return join("series", label_bytes(label, of), raw, extras)
 
 
 def size_text(rows: int, columns: int) -> str:
@@ -199,7 +199,8 @@ class PolarsCodec:
         columns = _polars_columns(value)
         hashes = [self._column(column, of) for column in columns]
         if _is_series(value):
-            return series_hash(value.name, hashes[0], b"", of), hashes
+            # polars says "" where pandas says None.
+            return series_hash(value.name or None, hashes[0], b"", of), hashes
         named = [(c.name, raw) for c, raw in zip(columns, hashes, strict=True)]
         return table_hash(len(value), named, b"", of), hashes
 

@@ -53,6 +53,16 @@ def test_rows_of_arrays(name: str) -> None:
         assert same(part(value, rows=slice(start, stop)), value[start:stop])
 
 
+@pytest.mark.parametrize("labels", [[1, "1", 1.0], [None, "", "None"], [("a", 1), "('a', 1)", 0]])
+def test_labels_that_read_alike_are_told_apart(labels: list[Any]) -> None:
+    """A column is chosen by its label, not by the text of it, where there are several of that."""
+    frame = pd.DataFrame(
+        [[10, 20, 30]], columns=pd.Index(labels, dtype=object, tupleize_cols=False)
+    )
+    for at, label in enumerate(labels):
+        assert same(part(frame, columns=[label]), frame.iloc[:, [at]])
+
+
 def test_columns_come_in_the_order_asked_for() -> None:
     """Columns that are read alone are the table's, with its index."""
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], 3: [0.5, 1.5]}, index=["p", "q"])

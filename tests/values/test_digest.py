@@ -122,6 +122,7 @@ EQUAL = [
 ]  # fmt: skip
 
 DIFFERENT = [
+    Pair("empty name", lambda: pd.Series([1]), lambda: pd.Series([1], name="")),
     Pair("1 and 1.0", lambda: 1, lambda: 1.0),
     Pair("1 and True", lambda: 1, lambda: True),
     Pair("1 and '1'", lambda: 1, lambda: "1"),
