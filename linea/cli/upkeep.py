@@ -173,8 +173,13 @@ def fsck(
         report = here.repository.fsck(values.digest_bytes, recheck)
         repaired = None
         if repair and report.problems:
-            repaired = _repaired(here, report, source or [])
+            before, repaired = report.problems, _repaired(here, report, source or [])
             report = here.repository.fsck(values.digest_bytes, recheck)
+            if report.problems and report.problems != before:
+                # What lies below a ref that was damaged is seen only now.
+                more = _repaired(here, report, source or [])
+                repaired = Repaired(repaired.objects + more.objects, more.missing)
+                report = here.repository.fsck(values.digest_bytes, recheck)
             if _made_again(here, report):
                 report = here.repository.fsck(values.digest_bytes, recheck)
     if json:

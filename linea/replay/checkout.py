@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from linea import values
-from linea.errors import ReplayError, WouldOverwriteError
+from linea.errors import ReplayError, StoreError, WouldOverwriteError
 from linea.model import InputFile, Version
 from linea.replay.inputs import current
 
@@ -60,7 +61,9 @@ def checkout(
         check_free(repository, path, data, force=force)
     for path, data in targets.items():
         write(path, data)
-    repository.remember_exports(version, exports(repository, {p: targets[p] for p in own}))
+    # A store that may only be read gives its values all the same: that they lie there isn't noted.
+    with contextlib.suppress(StoreError):
+        repository.remember_exports(version, exports(repository, {p: targets[p] for p in own}))
     return list(targets)
 
 

@@ -69,6 +69,9 @@ class Backend(Protocol):
     def damaged_refs(self) -> dict[str, str]:
         """Why refs can't be read, by name; those that are gone among them."""
 
+    def is_lost(self, ref: str) -> bool:
+        """Whether a ref that isn't there is gone by mistake."""
+
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         """Make all changes, or none and give False where a ref isn't at its `old` any more."""
 
@@ -151,6 +154,9 @@ class MemoryBackend:
 
     def damaged_refs(self) -> dict[str, str]:
         return {}
+
+    def is_lost(self, ref: str) -> bool:
+        return False
 
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         if any(self._refs.get(change.ref) != change.old for change in changes):

@@ -229,6 +229,9 @@ class DiskBackend:
         lost = self._ref_files.lost(known, self.recorded())
         return {**listed.damaged, **{name: f"it pointed to {id}" for name, id in lost.items()}}
 
+    def is_lost(self, ref: str) -> bool:
+        return self._ref_files.last(ref) is not None and ref in self.damaged_refs()
+
     def _listed(self, prefix: str) -> Listed:
         try:
             return self._ref_files.under(prefix)

@@ -46,7 +46,7 @@ class Problem:
     commit: ObjectId | None = None
     """A commit below which something can't be read, and more may be hidden."""
     ref: str | None = None
-    """A ref that can't be read or is gone."""
+    """A ref that can't be read, leads nowhere or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,13 @@ def check(
     dropped, rebuilt = _dropped(repository), repository.rebuilt()
     hit: dict[ObjectId, list[str]] = {}
     looked: dict[ObjectId, tuple[ObjectId, ...]] = {}
-    for name, tip in _histories(backend):
+    for ref, name, tip in _histories(backend):
         id: str | None = tip
         while id is not None:
             found = _version(repository, id, name)
             if isinstance(found, str):
-                problems.append(Problem(found, (name,), commit=ObjectId(id)))
+                leads = ref if id == tip else None
+                problems.append(Problem(found, (name,), commit=ObjectId(id), ref=leads))
                 id = _before(repository, id, name)
                 continue
             versions += 1
@@ -103,12 +104,12 @@ def check(
     return Report(versions, (*files, *problems), tuple(unchecked))
 
 
-def _histories(backend: Backend) -> Iterator[tuple[str, ObjectId]]:
-    """Every artifact's newest commit, deleted ones included."""
+def _histories(backend: Backend) -> Iterator[tuple[str, str, ObjectId]]:
+    """Every artifact's ref, name and newest commit, deleted ones included."""
     for prefix in (refs.ARTIFACTS, refs.DELETED):
         for ref, id in sorted(backend.refs(prefix).items()):
             with contextlib.suppress(LineaError):
-                yield refs.decode(ref.removeprefix(prefix)), id
+                yield ref, refs.decode(ref.removeprefix(prefix)), id
 
 
 def _version(repository: Repository, commit: str, name: str) -> Version | str:

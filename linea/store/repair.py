@@ -88,6 +88,9 @@ def _mend_refs(backend: Backend, report: Report, sources: Iterable[Path], aside:
             lines = (f"{id} {name}\n" for name, id in sorted(here.packed().items()))
             _written(backend.path / PACKED, "".join(lines), aside)
             continue
+        there = _told(here, problem.ref)
+        if there is not None and _is_commit(backend, there):
+            continue  # it is whole again
         known = [here.last(problem.ref), *(_told(each, problem.ref) for each in elsewhere)]
         id = next((each for each in known if each and _is_commit(backend, each)), None)
         if id is not None:

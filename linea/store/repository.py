@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,7 +235,7 @@ class Repository(Noting):
 
         if self.path is None:
             return upkeep.Report(0, 0, None, (), 0, (0, 0))
-        with self._backend.writing(alone=True) as guarded:
+        with self._undisturbed(dry_run=dry_run) as guarded:
             if not (guarded or alone or dry_run):
                 raise StoreError(
                     "this file system can't tell whether others write to the store",
@@ -251,6 +251,18 @@ class Repository(Noting):
                     policy=policy,
                     dry_run=dry_run,
                 )
+
+    @contextmanager
+    def _undisturbed(self, *, dry_run: bool) -> Iterator[bool]:
+        """Be alone in the store; who only looks may do so in one that can't be written to."""
+        with ExitStack() as stack:
+            try:
+                guarded = stack.enter_context(self._backend.writing(alone=True))
+            except StoreError:
+                if not dry_run:
+                    raise
+                guarded = False
+            yield guarded
 
     def fsck(
         self, digest: checking.Digest, recheck: checking.Recheck | None = None

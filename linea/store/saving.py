@@ -275,6 +275,11 @@ class Saving(Archive):
         """
         ref, deleted = refs.artifact_ref(name), refs.deleted_ref(name)
         tip, gone = self._backend.ref(ref), self._backend.ref(deleted)
+        if tip is None and gone is None and any(map(self._backend.is_lost, (ref, deleted))):
+            raise DamagedStoreError(
+                f"the ref of {name} is gone, so its next version has no number",
+                hint="`linea fsck --repair` puts it back as far as its log tells",
+            )
         changes = [RefChange(ref, tip, tip)]
         if tip is None and gone is not None:
             tip = gone

@@ -63,6 +63,9 @@ class Overlay:
     def damaged_refs(self) -> dict[str, str]:
         return self._below.damaged_refs()
 
+    def is_lost(self, ref: str) -> bool:
+        return self._below.is_lost(ref)
+
     def update_refs(self, changes: Sequence[RefChange], reason: str) -> bool:
         if any(self.ref(change.ref) != change.old for change in changes):
             return False

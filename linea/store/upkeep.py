@@ -172,10 +172,7 @@ def gc(
         try:
             found = reach(backend, frozenset(drop))
         except (MissingObjectError, CorruptObjectError, ValueError) as error:
-            raise DamagedStoreError(
-                f"the store is damaged, so nothing is taken away: {error}",
-                hint="see what is hit with `linea fsck`",
-            ) from error
+            raise _damaged(error) from error
         stored = list(packing.stored_sizes(folder))
         sizes = {id: size for id, _, size in stored}
         droppable = {id for blobs in found.droppable.values() for id in blobs}
@@ -218,7 +215,10 @@ def gc(
             for key, value in _PROMISED.items():
                 backend.set(key, value)
         trash_to = path / TRASH / name / "objects"
-        _sweep(folder, objects, stored, garbage | gone, hold, trash_to, dropped=bool(dropped))
+        try:
+            _sweep(folder, objects, stored, garbage | gone, hold, trash_to, dropped=bool(dropped))
+        except (MissingObjectError, CorruptObjectError) as error:
+            raise _damaged(error) from error
         backend.forget()
         after = len(list((folder / "pack").glob("pack-*.idx")))
         return Report(
@@ -227,6 +227,13 @@ def gc(
         )  # fmt: skip
     finally:
         objects.close()
+
+
+def _damaged(error: Exception) -> DamagedStoreError:
+    return DamagedStoreError(
+        f"the store is damaged, so nothing is taken away: {error}",
+        hint="see what is hit with `linea fsck`",
+    )
 
 
 def _chosen(repository: Repository, policy: Policy) -> Iterator[Version]:

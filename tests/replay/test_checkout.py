@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from linea import values
-from linea.errors import ReplayError, WouldOverwriteError
+from linea.errors import ReplayError, StoreError, WouldOverwriteError
 from linea.replay import checkout as module
 from linea.replay.checkout import checkout, file_stem, target_path
 from linea.store.repository import Repository
@@ -126,3 +126,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None
         module.write(path, b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
+
+
+def test_a_store_that_may_only_be_read(
+    project: Path, repository: Repository, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives its values; that files hold them now can't be noted."""
+
+    def denied(*_: object) -> None:
+        raise StoreError("can't write to the store")
+
+    version = store("notes", "hello", "x = 'hello'")
+    monkeypatch.setattr(repository, "remember_exports", denied)
+    assert len(checkout(repository, version, project / "out")) == 2

@@ -14,7 +14,7 @@ import pytest
 
 from linea.errors import DamagedStoreError, NoSuchVersionError, StoreError
 from linea.model import Digest
-from linea.store import packing, repair, upkeep
+from linea.store import lock, packing, repair, upkeep
 from linea.store.objects import GitObject, object_id
 from linea.store.repository import Repository
 
@@ -65,6 +65,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:20]),
     "text": lambda path: path.write_bytes(b"hello\n"),
     "symbolic": lambda path: path.write_bytes(b"ref: refs/linea/artifacts/other\n"),
+    "leading nowhere": lambda path: path.write_bytes(b"1" * 40 + b"\n"),
     "gone": lambda path: path.unlink(),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
@@ -82,6 +83,8 @@ def test_a_ref_that_is_damaged_or_gone(store: tuple[Repository, Path], how: str)
         assert made.number == 4
         with pytest.raises(DamagedStoreError, match="nothing is taken away"):
             repository.gc(grace=NOW)
+        with pytest.raises(DamagedStoreError):
+            repository.commit([draft("hit", b"a first version again?")])
         problems = repository.fsck(digest).problems
         assert [each.hits for each in problems if each.ref] == [("hit",)]
     with mended(path) as repository:
@@ -265,6 +268,38 @@ def test_packs_are_named_by_their_bytes(tmp_path: Path) -> None:
         found = dict(repair.scanned(index.with_suffix(".pack")))
         assert found == objects
         subprocess.run(["git", "verify-pack", str(index)], check=True)
+
+
+def test_a_gc_that_meets_damage(packed: Path) -> None:
+    """It says so, and values are where they were."""
+    before = values(packed)
+    pack = max((packed / "objects/pack").glob("*.pack"), key=lambda each: each.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    pack.chmod(0o644)
+    pack.write_bytes(data)
+    with Repository.open(packed) as repository:
+        repository.delete("b", 2)
+        with pytest.raises(DamagedStoreError, match="nothing is taken away"):
+            repository.gc(grace=NOW)
+        repository.undo()
+        assert [value(repository, "b", number) for number in (1, 2, 3)] == before[3:]
+
+
+def test_what_a_gc_would_do_in_a_store_that_may_only_be_read(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking needs no lock."""
+
+    def denied(*_: object) -> int:
+        raise StoreError("can't write to the store")
+
+    with Repository.open(packed) as repository:
+        monkeypatch.setattr(lock, "_open", denied)
+        policy = upkeep.Policy(keep_last=1, proven=False)
+        assert len(repository.gc(policy=policy, dry_run=True).dropped) == 4
+        with pytest.raises(StoreError):
+            repository.gc(policy=policy)
 
 
 # ------------------------------------------------------------------ saves into a damaged store
