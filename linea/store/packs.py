@@ -303,10 +303,11 @@ class Pack:
         """Give a blob that lies in the pack without being deflated; None where it isn't so."""
         try:
             offset = self.offset(id)
-        except ValueError:
-            return None
-        if offset is None:
-            return None
+            return None if offset is None else self._stored_at(offset)
+        except (ValueError, OSError):
+            return None  # who reads it otherwise says what is wrong
+
+    def _stored_at(self, offset: int) -> bytes | None:
         start, data = self._window
         if start <= offset <= start + len(data) - _ENTRY_HEAD:
             raw = memoryview(data)[offset - start :]
@@ -344,7 +345,10 @@ class Pack:
         expected[:1] = [entry_head("blob", size) + STORED + each for each in expected[:1]]
         heads = [bytearray(len(each)) for each in expected]
         places = [place for pair in zip(heads, blocks, strict=True) for place in pair]
-        found = os.preadv(self._file, places, offset)
+        try:
+            found = os.preadv(self._file, places, offset)
+        except OSError:
+            return False  # who reads it otherwise says what is wrong
         self._next = offset + found
         return found == sum(map(len, places)) and heads == expected and bool(blocks)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import subprocess
 from pathlib import Path
@@ -178,3 +180,24 @@ def test_damage_to_its_blocks_is_not_read_over(stored: tuple[Path, dict[ObjectId
             if folder.read_into(id, memoryview(room)):
                 assert sum(a != b for a, b in zip(room, data, strict=True)) <= 1
         folder.close()
+
+
+def test_a_disk_that_fails_is_told_of(
+    stored: tuple[Path, dict[ObjectId, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk gives no bytes, an object is reported as damaged, however it is read."""
+    path, blobs = stored
+    folder = ObjectFolder(path)
+    id, data = list(blobs.items())[-1]
+    folder.read(id)
+
+    def fail(*given: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    assert not folder.read_into(id, memoryview(bytearray(len(data))))
+    monkeypatch.setattr(os, "pread", fail)
+    for checked in (True, False):
+        with pytest.raises(CorruptObjectError, match="Input/output"):
+            folder.read(id, checked=checked)
+    folder.close()
