@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from linea.errors import (
     DamagedStoreError,
+    DroppedValueError,
     NameNotAllowedError,
     NewerStoreError,
     NoSuchVersionError,
@@ -208,7 +209,7 @@ class Saving(Archive):
         from linea.store import chunks
 
         if before is not None:
-            with contextlib.suppress(DamagedStoreError):
+            with contextlib.suppress(DamagedStoreError, DroppedValueError):
                 return self._value_tree(before).known(before.value, self._backend.has)
         return chunks.Known(lambda id: b"", lambda id: False)
 
@@ -242,12 +243,13 @@ class Saving(Archive):
         tips: dict[str, Entry] = {}
         changes: dict[str, RefChange] = {}
         known_as: dict[CommitId, Entry] = {}
+        hide: list[CommitId] = []
         entries = []
         for each in made:
             draft = replace(each.draft, parents=tuple(_settled(each.draft.parents, known_as)))
             ref = refs.artifact_ref(draft.name)
             if ref not in changes:
-                changes.update(self._begun(batch, draft.name, tips))
+                changes.update(self._begun(draft.name, tips, hide))
             tip = tips.get(draft.name)
             number, previous = (tip.number + 1, tip.commit) if tip else (1, None)
             manifest = batch.add("blob", layout.manifest(draft, number, previous))
@@ -263,15 +265,17 @@ class Saving(Archive):
                 old = changes[tag_ref].old if tag_ref in changes else self._backend.ref(tag_ref)
                 changes[tag_ref] = RefChange(tag_ref, old, id)
             entries.append(tips[draft.name])
-        return list(changes.values()), entries
+        # All at once: it is one ref that moves.
+        hidden = self._hide(batch, hide, ", ".join(tips))
+        return [*changes.values(), *hidden], entries
 
     def _begun(
-        self, batch: Batch, name: ArtifactName, tips: dict[str, Entry]
+        self, name: ArtifactName, tips: dict[str, Entry], hide: list[CommitId]
     ) -> dict[str, RefChange]:
         """What moves when `name` gets its next version; its newest entry goes into `tips`.
 
         A deleted artifact goes on where it ended, so that no number is given twice, with the
-        versions up to there hidden.
+        versions up to there hidden: they go into `hide`.
         """
         ref, deleted = refs.artifact_ref(name), refs.deleted_ref(name)
         tip, gone = self._backend.ref(ref), self._backend.ref(deleted)
@@ -283,8 +287,8 @@ class Saving(Archive):
         changes = [RefChange(ref, tip, tip)]
         if tip is None and gone is not None:
             tip = gone
-            hide = [entry.commit for entry in self._chain(gone, name)]
-            changes += [RefChange(deleted, gone, None), *self._hide(batch, hide, name)]
+            hide += [entry.commit for entry in self._chain(gone, name)]
+            changes.append(RefChange(deleted, gone, None))
         if tip is not None:
             tips[name] = self._entry(tip, name)
         return {change.ref: change for change in changes}

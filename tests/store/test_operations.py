@@ -185,3 +185,18 @@ def test_lines_of_other_shapes(disk: Repository) -> None:
         file.write(line % ("+00:00", '"versions": [["a", "one", "b"]]'))
         file.write('[]\n"x"\n7\n')
     assert [each.what for each in disk.operations()] == ["save a@v1"]
+
+
+def test_deleted_artifacts_saved_together(repository: Repository) -> None:
+    """What was deleted of each stays so, and undo brings back what was there before."""
+    for name in ("a", "b", "c"):
+        repository.commit([draft(name, b"1")])
+        repository.delete(name)
+    repository.commit([draft("a", b"2"), draft("new", b"1"), draft("b", b"2"), draft("a", b"3")])
+    assert [v.number for v in repository.versions("a")] == [3, 2]
+    assert [v.number for v in repository.versions("b")] == [2]
+    repository.undo()
+    assert repository.names() == []
+    assert repository.deleted() == ["a", "b", "c", "new"]
+    repository.restore("b")
+    assert [v.number for v in repository.versions("b")] == [1]
