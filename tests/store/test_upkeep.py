@@ -420,17 +420,3 @@ def test_repair_keeps_what_can_be_read(tmp_path: Path) -> None:
         assert len({hit for problem in after for hit in problem.hits}) == 1
     assert list((tmp_path / ".linea/damaged").iterdir())
     assert hashlib.md5(large(1)).hexdigest()
-
-
-@pytest.mark.parametrize("changed", [False, True])
-def test_a_save_after_a_value_was_dropped(moved: tuple[Repository, Clock], changed: bool) -> None:
-    """The next version is stored whole: there is nothing to share with."""
-    repository, _ = moved
-    data = large(1)
-    repository.commit([draft("a", data)])
-    repository.gc(policy=Policy(keep_last=0, proven=False))
-    with pytest.raises(DroppedValueError):
-        value(repository, "a", 1)
-    data = b"changed" + data if changed else data
-    repository.commit([draft("a", data)])
-    assert value(repository, "a", 2) == data
