@@ -113,14 +113,14 @@ def _at(repository: Reader, name: ArtifactName, at: str, now: datetime | None) -
     """Return the version of `name` that `@at` names."""
     if at.startswith("{"):
         return _at_time(repository, name, at[1:-1].strip(), now)
-    if at == "latest":
-        return repository.tip(name)
     number = _NUMBER.match(at)
     if number:
         return _numbered(repository, name, int(number[1]))
     tags = repository.tags(name)
     if at in tags:
         return repository.version(name, tags[at])
+    if at == "latest":
+        return repository.tip(name)
     near = suggest(at, tags)
     if near:
         hint = f"did you mean {near}?"

@@ -61,6 +61,9 @@ class DiskBackend:
         self._opened_git: pygit2.Repository | None = None
         self._alone = False
         self._tidying = False
+        self._writes = 0
+        self._held: list[Path] = []
+        """Packs that no ref reaches yet."""
 
     @classmethod
     def create(cls, path: Path, *, patience: float = 60.0) -> DiskBackend:
@@ -184,12 +187,18 @@ class DiskBackend:
         folders = set()
         for id, item in objects.items():
             folder = root / id[:2]
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                folders.add(root)
+            for last in (False, True):
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    folders.add(root)
+                try:
+                    with durable(folder / id[2:], prefix="tmp_obj_") as file:
+                        write_all(file, loose_bytes(item))
+                    break
+                except FileNotFoundError:  # git tidies empty folders away
+                    if last:
+                        raise
             folders.add(folder)
-            with durable(folder / id[2:], prefix="tmp_obj_") as file:
-                write_all(file, loose_bytes(item))
         for folder in folders:
             sync_folder(folder)
 
@@ -197,7 +206,11 @@ class DiskBackend:
         folder = self.path / "objects" / "pack"
         folder.mkdir(exist_ok=True)
         _sweep(folder)
-        packing.write_new(self.path / "objects", objects)
+        index, held = packing.write_held(self.path / "objects", objects)
+        if held and self._writes:
+            self._held.append(index)
+        elif held:
+            packing.release(index)
 
     # ---------------------------------------------------------------------------------- refs
 
@@ -376,12 +389,16 @@ class DiskBackend:
         path = self.path / "linea.writers"
         with lock.present(path, alone=alone, patience=self._patience) as guarded:
             self._tidying = alone
+            self._writes += 1
             # From here on no gc takes anything away; before, one may have.
             self._objects.refresh()
             try:
                 yield guarded
             finally:
                 self._tidying = False
+                self._writes -= 1
+                while self._held and not self._writes:
+                    packing.release(self._held.pop())
 
     def forget(self) -> None:
         self._objects.close()
@@ -516,3 +533,5 @@ def _sweep(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):  # its writer has come to an end meanwhile
             if (orphan or path.name.startswith("tmp_")) and path.stat().st_mtime < old:
                 path.unlink()
+            elif path.suffix == ".keep" and path.stat().st_mtime < old:
+                packing.release(path.with_suffix(".idx"))

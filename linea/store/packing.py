@@ -22,6 +22,7 @@ MANY_LOOSE = 6_000
 MERGED_AT_ONCE = 256 << 20
 """A save that tidies up copies at most so many bytes."""
 
+_HELD = b"a save of linea is under way\n"
 _BESIDE = (".idx", ".pack", ".rev", ".bitmap", ".promisor", ".keep", ".mtimes")
 
 
@@ -140,7 +141,18 @@ def write_merged(
 
 
 def write_new(folder: Path, objects: Mapping[ObjectId, GitObject]) -> Path:
-    """Write a pack of these objects; give its index.
+    """Write a pack of these objects; give its index."""
+    index, held = write_held(folder, objects)
+    if held:
+        release(index)
+    return index
+
+
+def write_held(folder: Path, objects: Mapping[ObjectId, GitObject]) -> tuple[Path, bool]:
+    """Write a pack of these objects that stock git leaves alone until it is released.
+
+    As `git receive-pack` does: `git repack -a -d` would drop what no ref reaches yet. Gives its
+    index, and False where it was held already.
 
     It is named by its bytes: two writers of the same objects in another order must not take each
     other's pack for theirs.
@@ -160,12 +172,26 @@ def write_new(folder: Path, objects: Mapping[ObjectId, GitObject]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    # Last: git takes a pack into account when it sees its index.
     index = final.with_suffix(".idx")
+    try:
+        with index.with_suffix(".keep").open("xb") as keep:
+            keep.write(_HELD)
+        held = True
+    except FileExistsError:
+        held = False
+    # Last: git takes a pack into account when it sees its index.
     with durable(index, prefix="tmp_idx_") as out:
         write_all(out, pack_index(entries, checksum))
     sync_folder(target)
-    return index
+    return index, held
+
+
+def release(index: Path) -> None:
+    """Let stock git have a pack that a save held; those that others keep stay so."""
+    keep = index.with_suffix(".keep")
+    with contextlib.suppress(OSError):
+        if keep.read_bytes() == _HELD:
+            keep.unlink()
 
 
 def is_promised(index: Path) -> bool:

@@ -22,7 +22,6 @@ MAX_BYTES = 1000
 MAX_REF = 1000
 """Characters of a whole ref; libgit2 has room for 1,023."""
 
-_MEANS = {"l": "the newest version", "{": "a moment"}
 _LONG = "capitals and other letters than a to z take three to twelve characters each"
 _REVISION_SIGNS = "@~^:"
 _BIDI = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
@@ -52,10 +51,9 @@ def artifact_name(text: str) -> ArtifactName:
 def tag_name(text: str) -> str:
     """Check that `text` can name a tag."""
     name = _checked(text, "a tag")
-    if name == "latest" or name.startswith("{"):
+    if name.startswith("{"):
         raise NameNotAllowedError(
-            f"{name!r} can't name a tag: name@{name} is {_MEANS[name[0]]} already",
-            hint="use another word",
+            f"{name!r} can't name a tag: name@{name} is a moment", hint="use another word"
         )
     if _NUMBERLIKE.fullmatch(name):
         raise NameNotAllowedError(

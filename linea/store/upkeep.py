@@ -173,6 +173,9 @@ def gc(
             found = reach(backend, frozenset(drop))
         except (MissingObjectError, CorruptObjectError, ValueError) as error:
             raise _damaged(error) from error
+        if not dry_run:
+            for keep in (folder / "pack").glob("*.keep"):  # of saves that were killed
+                packing.release(keep.with_suffix(".idx"))
         stored = list(packing.stored_sizes(folder))
         sizes = {id: size for id, _, size in stored}
         droppable = {id for blobs in found.droppable.values() for id in blobs}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,3 +196,38 @@ def test_the_format_page_names_every_key(store: Repository) -> None:
     files = git(path_of(store), "ls-tree", "--name-only", tip.commit).split()
     assert [name for name in files if name not in page] == []
     assert refs.artifact_ref("Fancy iris") in page
+
+
+def test_git_repacks_in_the_middle_of_a_save(tmp_path: Path) -> None:
+    """What no ref reaches yet stays: `git repack -a -d` drops all else that isn't reached."""
+    data = random.Random(0).randbytes(200_000)
+    store = tmp_path / ".linea"
+    with Repository.create(store) as repository:
+        repository.commit([draft("a", b"1")])
+        staging = repository.staging()
+        staging.save(draft("b", data))
+        git(store, "repack", "-a", "-d", "-q")
+        git(store, "gc", "--quiet")
+        staging.commit()
+        staging.close()
+        version = repository.tip("b")
+        assert bytes(repository.read_part(version)("data.parquet")) == data
+    assert list(store.rglob("*.keep")) == []
+
+
+def test_git_removes_empty_folders_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of objects that git finds empty may go between being made and being used."""
+    real, taken = tempfile.mkstemp, set[str]()
+
+    def mkstemp(*, prefix: str, dir: Path) -> tuple[int, str]:
+        if "objects" in str(dir) and str(dir) not in taken and not any(dir.iterdir()):
+            taken.add(str(dir))
+            dir.rmdir()
+        return real(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    with Repository.create(tmp_path / ".linea") as repository:
+        repository.commit([draft("a", b"1")])
+        assert taken and repository.tip("a").number == 1

@@ -176,3 +176,10 @@ def test_the_same_word_typed_otherwise(three: History) -> None:
     version = three.repository.tip("model")
     three.repository.tag(version, unicodedata.normalize("NFC", "café"))
     assert resolve(three.repository, unicodedata.normalize("NFD", "model@café")) == version
+
+
+def test_a_tag_named_latest(three: History) -> None:
+    """It stands where it was put; without it, `latest` is the newest version."""
+    assert resolve(three.repository, "model@latest").number == 3
+    three.repository.tag(three.repository.version("model", 2), "latest")
+    assert resolve(three.repository, "model@latest").number == 2

@@ -141,7 +141,6 @@ def test_nasty_names_live_side_by_side(repository: Repository, name: str) -> Non
         ("é" * 80, "ø" * 120, False),
         ("X" * 300, "t", True),
         ("X" * 300, "T" * 100, False),
-        ("a", "latest", False),
         ("a", "{today}", False),
     ],
 )
