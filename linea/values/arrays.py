@@ -397,12 +397,13 @@ class ArrayCodec:
             return {f"{stem}.json": jsons.dumps(whole.tolist(), default=str).encode()}
         if format == "csv":
             out = io.StringIO()
-            np.savetxt(
-                out,
-                np.atleast_1d(np.asarray(self.decode(record, read, choice))),
-                delimiter=",",
-                fmt="%s",
-            )
+            array = np.atleast_1d(np.asarray(self.decode(record, read, choice)))
+            if array.ndim > 2:
+                raise UnstorableError(
+                    f"an array of {array.ndim} dimensions can't be written as csv",
+                    hint="use npy or json",
+                )
+            np.savetxt(out, array, delimiter=",", fmt="%s")
             return {f"{stem}.csv": out.getvalue().encode()}
         if choice.rows is not None:
             return {f"{stem}.npy": to_npy(np.asarray(self.decode(record, read, choice)))}

@@ -117,16 +117,23 @@ class PandasCodec:
             value = pd.DataFrame({"values": value})
         default = is_default(value.index) or _only_numbers(record.details)
         if format == "csv":
-            return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
+            return _csv(value, stem, index=not default)
         try:
             table = pa.Table.from_pandas(value, preserve_index=None if default else True)
-        except (pa.ArrowException, ValueError, TypeError) as error:
+        except (pa.ArrowException, ValueError, TypeError, ArithmeticError) as error:
             if format is not None:
                 raise UnstorableError(
                     f"this table can't be written as {format}: {error}", hint="use csv"
                 ) from error
-            return {f"{stem}.csv": text_bytes(value.to_csv(index=not default))}
+            return _csv(value, stem, index=not default)
         return write(table, stem, format)
+
+
+def _csv(frame: Any, stem: str, *, index: bool) -> dict[str, bytes]:
+    try:
+        return {f"{stem}.csv": text_bytes(frame.to_csv(index=index))}
+    except pa.ArrowException:  # pandas asks things of views of texts that Arrow can't do
+        return write(pa.Table.from_pandas(frame, preserve_index=index), stem, "csv")
 
 
 def _only_numbers(form: Mapping[str, Any]) -> bool:

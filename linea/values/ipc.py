@@ -188,12 +188,33 @@ def _feather(table: pa.Table, out: io.BytesIO) -> None:
 def _csv(table: pa.Table, out: io.BytesIO) -> None:
     import pyarrow.csv
 
-    pyarrow.csv.write_csv(table, out)
+    columns = [_csv_column(column) for column in table.columns]
+    pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), out)
+
+
+def _csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column that CSV has a form for: lists and the like become JSON."""
+    import pyarrow.csv
+
+    try:
+        pyarrow.csv.write_csv(pa.table({"a": column[:0]}), io.BytesIO())
+    except (pa.ArrowException, OSError):
+        kinds = pa.types
+        nested = kinds.is_nested(column.type) or kinds.is_dictionary(column.type)
+        told = _dumped if nested else str
+        items = column.to_pylist()
+        texts = [v if v is None or type(v) is str else told(v) for v in items]
+        return pa.chunked_array([pa.array(texts, pa.large_string())])
+    return column
 
 
 def _json(table: pa.Table, out: io.BytesIO) -> None:
-    rows = (json.dumps(_finite(row), default=str, ensure_ascii=False) for row in table.to_pylist())
+    rows = map(_dumped, table.to_pylist())
     out.write(("[" + ",\n".join(rows) + "]\n").encode())
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(_finite(value), default=str, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:

@@ -280,18 +280,30 @@ class PolarsCodec:
     ) -> dict[str, bytes]:
         value: Any = self.decode(record, read, choice)
         frame = value.to_frame() if _is_series(value) else value
+        if format == "csv":
+            return write(_told(frame), stem, format)
         own = [c.name for c in frame if "\0" in c.name or _series_arrow(c) is None]
         if not own:
             return write(frame.to_arrow(), stem, format)
         out = io.BytesIO()
-        if format == "csv":
-            frame.write_csv(out)
-        elif format is None:
+        if format is None:
             frame.write_ipc(out)
         else:
             what = f"{own[0]!r}, a column of {frame[own[0]].dtype}, can't be written as {format}"
             raise UnstorableError(what, hint="use csv, or no format, which gives polars' own")
         return {f"{stem}.{format or 'arrow'}": out.getvalue()}
+
+
+def _told(frame: Any) -> pa.Table:
+    """Return a frame as Arrow, what that hasn't as text."""
+    columns: list[Any] = []
+    for column in frame:
+        array = None if _is_object(column) else _series_arrow(column)
+        if array is None:
+            texts = [None if item is None else str(item) for item in column.to_list()]
+            array = pa.array(texts, pa.large_string())
+        columns.append(array)
+    return pa.table(columns, names=frame.columns)
 
 
 def _is_series(value: Any) -> bool:

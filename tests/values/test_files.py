@@ -164,3 +164,36 @@ def test_identifying_never_unpickles(tmp_path: Path) -> None:
     """An npy file of pickled objects and a pickle are known by their bytes only."""
     np.save(tmp_path / "o.npy", np.array([1, "a"], dtype=object), allow_pickle=True)
     assert values.identify(tmp_path / "o.npy") == [values.digest_file(tmp_path / "o.npy")]
+
+
+def test_a_table_of_lists_and_the_like_has_a_csv() -> None:
+    """What CSV has no form for is JSON in it."""
+    table = pa.table({"a": [1, 2], "b": [[1, None], None], "c": [{"x": "é"}, {"x": None}]})
+    lines = exported(table, format="csv")["out.csv"].decode().splitlines()
+    assert lines == ['"a","b","c"', '1,"[1, null]","{""x"": ""é""}"', '2,,"{""x"": null}"']
+
+
+def test_columns_that_only_polars_has_are_told_in_a_csv() -> None:
+    """Objects and wide integers are written as texts beside what Arrow has."""
+    frame = pl.DataFrame(
+        {
+            "o": pl.Series([{1}, None], dtype=pl.Object),
+            "i": pl.Series([2**100, None], dtype=pl.Int128),
+            "d": pl.Series([[1], None]),
+        }
+    )
+    lines = exported(frame, format="csv")["out.csv"].decode().splitlines()
+    assert lines == ['"o","i","d"', f'"{{1}}","{2**100}","[1]"', ",,"]
+
+
+def test_frames_that_arrow_or_pandas_stumble_over_are_exported() -> None:
+    """Integers of any size and views of texts end up in a file of some form."""
+    assert set(exported(pd.Series([2**70, 1], dtype=object))) == {"out.csv"}
+    views = pd.DataFrame({"v": pd.array(["a", None], dtype=pd.ArrowDtype(pa.string_view()))})
+    assert exported(views, format="csv")["out.csv"].decode().splitlines() == ['"v"', '"a"', ""]
+
+
+def test_an_array_of_three_dimensions_has_no_csv() -> None:
+    """The error says what it can be written as."""
+    with pytest.raises(UnstorableError, match="an array of 3 dimensions can't be written as csv"):
+        exported(np.zeros((2, 2, 2)), format="csv")
