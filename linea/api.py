@@ -517,11 +517,19 @@ def _store_to_write(frame: Any) -> Path:
 def _open(path: Path, *, create: bool = False) -> Repository:
     from linea.store.repository import Repository
 
-    if create and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
+    if create and _is_free(path):
         repository = Repository.create(path)
         _say(f"made the store {path}")
         return repository
     return Repository.open(path)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing is there, or an empty folder."""
+    try:
+        return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    except PermissionError:
+        return False
 
 
 @contextmanager

@@ -260,7 +260,8 @@ def _kept(name: str, value: str | None) -> Variable:
 def git_state(root: Path) -> GitState | None:
     """The commit of the git repository around `root`, and whether its tracked files differ."""
     folders = (root, *root.parents)
-    if not any((folder / ".git").exists() for folder in folders):
+    # Not by pathlib, to which a folder that may not be looked into is an error.
+    if not any(os.path.exists(folder / ".git") for folder in folders):  # noqa: PTH110
         return None
     lines = _git(root, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "")
@@ -269,9 +270,23 @@ def git_state(root: Path) -> GitState | None:
     return GitState(commit, any(not line.startswith("#") for line in lines))
 
 
+_INSIDE_GIT = frozenset(
+    f"GIT_{each}"
+    for each in (
+        "DIR",
+        "INDEX_FILE",
+        "WORK_TREE",
+        "COMMON_DIR",
+        "OBJECT_DIRECTORY",
+        "PREFIX",
+        "NAMESPACE",
+    )
+)
+
+
 def _git(root: Path, *arguments: str) -> Sequence[str]:
     # Inside a hook of git these hold for one folder only.
-    plain = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_INDEX_FILE")}
+    plain = {k: v for k, v in os.environ.items() if k not in _INSIDE_GIT}
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=root, capture_output=True, text=True, errors="replace",

@@ -17,7 +17,7 @@ from linea.errors import (
 )
 from linea.model import ArtifactName, CommitId, Draft, Encoded, Parent, Version
 from linea.store import layout, notes, operations, refs
-from linea.store.archive import ENTRIES, Archive
+from linea.store.archive import ENTRIES, Archive, damaged
 from linea.store.backend import CorruptObjectError, MissingObjectError, RefChange
 from linea.store.layout import Entry
 from linea.store.objects import (
@@ -345,7 +345,10 @@ class Saving(Archive):
         with self._backend.writing(), self._backend.lock():
             for _ in range(_ATTEMPTS):
                 batch = Batch()
-                changes, result = make(batch)
+                try:
+                    changes, result = make(batch)
+                except (MissingObjectError, CorruptObjectError) as error:
+                    raise damaged("what is changed", error) from error
                 self._backend.write(batch.objects)
                 if self._backend.update_refs(changes, reason):
                     if doing is not None and changes:

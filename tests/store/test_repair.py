@@ -197,6 +197,17 @@ def test_values_of_a_lost_environment(store: tuple[Repository, Path]) -> None:
         assert {hit.partition("@")[0] for each in told for hit in each.hits} >= {"hit", "other"}
 
 
+def test_undo_where_notes_are_damaged(store: tuple[Repository, Path]) -> None:
+    """What can't be read is told of, by undo too."""
+    first, path = store
+    first.delete("other", 1)
+    id = git(path, "rev-parse", "refs/notes/linea-deleted")
+    first.close()
+    (path / "objects" / id[:2] / id[2:]).unlink()
+    with Repository.open(path) as repository, pytest.raises(DamagedStoreError, match="missing"):
+        repository.undo()
+
+
 # ------------------------------------------------------------------------------------------ packs
 
 
