@@ -150,6 +150,14 @@ HINTS: dict[str, tuple[str, str]] = {
     "_ctypes.Array": ("an array of ctypes", "save list(it), or bytes(it)"),
     "_io.StringIO": ("a text that is written to like a file", "save it.getvalue()"),
     "_io.BytesIO": ("bytes that are written to like a file", "save it.getvalue()"),
+    "pyarrow.parquet.core.ParquetFile": (
+        "an open Parquet file",
+        "save its path, or the data set pyarrow.dataset.dataset(path), which isn't loaded whole",
+    ),
+    "pyarrow._dataset.Scanner": (
+        "a scanner of a data set",
+        "save it.to_reader(), which isn't loaded whole",
+    ),
     "pandas.io.parsers.readers.TextFileReader": (
         "a stream that can be read once",
         "save pandas.concat(it)",

@@ -92,6 +92,8 @@ class Column:
 
     def update(self, array: pa.Array) -> None:
         """Add a chunk."""
+        if not len(array):
+            return  # its buffers needn't have any size that makes sense
         if self.dtype is not None and array.type == self.type:
             self._fixed(array, self.dtype)
             return

@@ -32,19 +32,35 @@ LEAVES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.timestamp("us"), st.integers(-(2**40), 2**40)),
     (pa.duration("ms"), st.integers(-(2**40), 2**40)),
     (pa.decimal128(10, 2), st.decimals(-1000, 1000, places=2)),
+    (pa.decimal256(50, 3), st.decimals(-1000, 1000, places=3)),
+    (pa.timestamp("ns", "Europe/Berlin"), st.integers(-(2**40), 2**40)),
+    (pa.time64("ns"), st.integers(0, 10**13).map(lambda n: n // 1000 * 1000)),
+    (pa.binary(3), st.binary(min_size=3, max_size=3)),
+    (pa.string_view(), texts),
+    (pa.large_binary(), st.binary(max_size=4)),
+    (pa.dictionary(pa.int8(), pa.string()), texts),
+    (pa.null(), st.none()),
 ]
+
+
+LISTS = {
+    "list": pa.list_,
+    "large list": pa.large_list,
+    "view": pa.list_view,
+    "large view": pa.large_list_view,
+}
 
 
 @st.composite
 def types(draw: Any, depth: int = 2) -> tuple[pa.DataType, st.SearchStrategy[Any]]:
     """An Arrow type and what its values are made from."""
-    kind = draw(st.sampled_from(["leaf", "leaf", "list", "struct", "map", "fixed"]))
+    kind = draw(st.sampled_from(["leaf", "leaf", *LISTS, "struct", "map", "fixed"]))
     if depth == 0 or kind == "leaf":
         return draw(st.sampled_from(LEAVES))
     type, items = draw(types(depth=depth - 1))
     inner = st.none() | items
-    if kind == "list":
-        return pa.list_(type), st.lists(inner, max_size=3)
+    if kind in LISTS:
+        return LISTS[kind](type), st.lists(inner, max_size=3)
     if kind == "fixed":
         return pa.list_(type, 2), st.lists(inner, min_size=2, max_size=2)
     if kind == "map":

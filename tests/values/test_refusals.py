@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from linea import values
@@ -63,12 +66,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "memory in a list": (lambda: [memoryview(b"a")], "view of memory"),
     "array of ctypes": (lambda: (ctypes.c_int * 2)(1, 2), "ctypes"),
     "pointer": (lambda: [ctypes.pointer(ctypes.c_int(1))], "pointer"),
+    "Parquet file": (lambda: pq.ParquetFile(parquet()), "pyarrow.dataset.dataset"),
+    "scanner": (lambda: ds.dataset(pa.table({"a": [1]})).scanner(), "to_reader"),
     "text buffer": (lambda: io.StringIO("a"), "written to like a file"),
     "generator in a tuple": (lambda: (1, (i for i in [])), r"\[1\].*generator"),
     "lock in objects": (lambda: np.array([threading.Lock()], dtype=object), "lock"),
     "lock in a frame": (lambda: pd.Series([threading.Lock()], dtype=object), "lock"),
     "lock in a closure": (lambda: _closure(threading.Lock()), "lock"),
 }  # fmt: skip
+
+
+def parquet() -> io.BytesIO:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"a": [1]}), out)
+    return out
 
 
 def _closure(lock: Any) -> types.FunctionType:
