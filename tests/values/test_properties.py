@@ -169,6 +169,15 @@ def test_pandas_polars_and_arrow_agree(rows: list[tuple[int, float, str, bool]])
     assert values.digest(frame.iloc[::-1].iloc[::-1]) == expected
 
 
+def valid(array: pa.Array) -> bool:
+    """Say whether Arrow made a sound array: dictionaries of null structs hold none of their codes."""
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 @SETTINGS
 @given(columns())
 def test_arrow_columns_come_back(column: tuple[pa.DataType, list[Any]]) -> None:
@@ -177,7 +186,7 @@ def test_arrow_columns_come_back(column: tuple[pa.DataType, list[Any]]) -> None:
     encoded = values.settled(values.encode(array))
     back = values.decode(encoded.record, encoded.parts.__getitem__)
     assert isinstance(back, pa.Array)
-    back.validate(full=True)
+    back.validate(full=valid(array))
     assert back.type == array.type
     assert values.digest(back) == encoded.record.digest
 
