@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from linea import values
+from tests.values import reference
 
 SETTINGS = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
@@ -92,6 +93,14 @@ def test_chunks_do_not_count(column: tuple[pa.DataType, list[Any]], places: list
     """A column cut anywhere has the digest of the whole column."""
     array = pa.array(column[1], column[0])
     assert values.digest(cut(array, places)) == values.digest(array)
+
+
+@SETTINGS
+@given(columns())
+def test_columns_have_the_digest_that_the_page_says(column: tuple[pa.DataType, list[Any]]) -> None:
+    """A program that is written from the page alone gives any column the same digest."""
+    array = pa.array(column[1], column[0])
+    assert values.digest(array) == reference.digest(array)
 
 
 @SETTINGS
@@ -220,6 +229,7 @@ def test_frames_come_back(made: list[pd.Series], indexed: bool) -> None:
     back: Any = values.decode(encoded.record, encoded.parts.__getitem__)
     pd.testing.assert_frame_equal(back, frame, check_exact=True, check_column_type=True)
     assert values.digest(back) == encoded.record.digest == values.digest(frame)
+    assert reference.digest(frame) == encoded.record.digest
     assert values.settled(values.encode(back)).parts == encoded.parts
 
 
