@@ -114,16 +114,38 @@ class DiskBackend:
 
     def set(self, key: str, value: str) -> None:
         # Under the lock, so that what is left of a writer that is killed here is found.
-        import pygit2
-
         with self.lock():
-            try:
-                self._git.config[key] = value
-            except (OSError, pygit2.GitError) as error:
-                raise StoreError(
-                    f"can't write the settings of the store at {self.path}: {error}",
-                    hint="make room or get write permission, then try again",
-                ) from error
+            deadline = time.monotonic() + self._patience
+            while not self._set(key, value):
+                if not self._removed_stale(self.path / "config.lock"):
+                    if time.monotonic() > deadline:
+                        raise StoreError(
+                            f"another process is changing the settings of the store at {self.path}",
+                            hint=f"if none runs, delete {self.path / 'config.lock'}",
+                        )
+                    time.sleep(random.uniform(0.002, 0.02))
+
+    def _set(self, key: str, value: str) -> bool:
+        """Write a setting, safe on disk, which libgit2 by itself doesn't see to; False: it is locked."""
+        config, made = self.path / "config", self.path / "config.lock"
+        try:
+            with made.open("xb") as file:
+                file.write(_with_setting(config.read_bytes(), key, value))
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copymode(config, made)
+            made.replace(config)
+            sync_folder(self.path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                made.unlink(missing_ok=True)
+            raise StoreError(
+                f"can't write the settings of the store at {self.path}: {error.strerror}",
+                hint="make room or get write permission, then try again",
+            ) from error
+        return True
 
     @property
     def _git(self) -> pygit2.Repository:
@@ -267,7 +289,7 @@ class DiskBackend:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return self._transact(changes, reason)
+                return self._moved(changes, reason)
             except _RefLockedError as locked:
                 if self._removed_stale(locked.path):
                     continue
@@ -277,6 +299,17 @@ class DiskBackend:
                         hint=f"wait for it and save again; if none runs, delete {locked.path}",
                     ) from locked
                 time.sleep(random.uniform(0.002, 0.02))
+
+    def _moved(self, changes: Sequence[RefChange], reason: str) -> bool:
+        added = [change for change in changes if change.new is not None]
+        removed = [change for change in changes if change.new is None]
+        if self._alone or not added or not removed:
+            return self._transact(changes, reason)
+        # No journal tells of the rest if this process dies in between: nothing goes from one place
+        # before it is in the other.
+        if any(self._settled(change.ref) != change.old for change in changes):
+            return False
+        return self._transact(added, reason) and self._transact(removed, reason)
 
     def _transact(self, changes: Sequence[RefChange], reason: str) -> bool:
         import pygit2
@@ -507,6 +540,17 @@ class DiskBackend:
         if self._opened_git is not None:
             self._opened_git.free()
             self._opened_git = None
+
+
+def _with_setting(config: bytes, key: str, value: str) -> bytes:
+    """The text of a repository's settings with one of them changed."""
+    import pygit2
+
+    with tempfile.TemporaryDirectory(prefix="linea-") as folder:
+        copy = Path(folder, "config")
+        copy.write_bytes(config)
+        pygit2.Config(str(copy))[key] = value
+        return copy.read_bytes()
 
 
 def _let_go(taken: Mapping[Path, int]) -> None:

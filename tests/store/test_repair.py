@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import pytest
 from linea.errors import DamagedStoreError, NoSuchVersionError, StoreError
 from linea.model import Digest
 from linea.store import lock, packing, repair, upkeep
+from linea.store.backend import RefChange
+from linea.store.disk import DiskBackend
 from linea.store.objects import GitObject, object_id
 from linea.store.repository import Repository
 
@@ -412,3 +416,34 @@ def test_git_is_content_halfway_through_a_gc(packed: Path, monkeypatch: pytest.M
             with pytest.raises(KeyboardInterrupt):
                 repository.gc(grace=NOW, policy=upkeep.Policy(keep_last=1, proven=False))
         git(copy, "fsck", "--full")
+
+
+def test_a_deletion_that_dies_where_nothing_can_lock(
+    store: tuple[Repository, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without flock there is no journal: an artifact is in its new place before it leaves the old."""
+    first, path = store
+    first.close()
+    whole, left = DiskBackend._transact, [1]
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def transact(self: DiskBackend, changes: Sequence[RefChange], reason: str) -> bool:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return whole(self, changes, reason)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Repository.open(path) as repository, monkeypatch.context() as patch:
+        patch.setattr(DiskBackend, "_transact", transact)
+        with pytest.raises(KeyboardInterrupt):
+            repository.delete("hit")
+    with Repository.open(path) as repository:
+        assert not [each for each in repository.fsck(digest).problems if each.ref]
+        assert value(repository, "hit", 3) == b"hit 2"
+        repository.delete("hit")
+        assert repository.names() == ["other"]
+        repository.restore("hit")
+        assert value(repository, "hit", 3) == b"hit 2"
