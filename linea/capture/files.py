@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import source_from_cache
 from pathlib import Path
 from threading import get_ident
@@ -72,6 +72,30 @@ class Touched:
     processes: bool = False
     network: bool = False
 
+    def tell(self, path: str, what: str) -> None:
+        """Take what the system has told of a file."""
+        if what == "gone":
+            self.removed.add(path)
+        elif what == "made":
+            self.created.add(path)
+            self.removed.discard(path)
+        elif what == "changed" and path not in self.created:
+            self.changed.add(path)
+        elif what == "read" and path not in self.created:
+            self.read.add(path)
+
+    def and_told(self, told: Touched) -> Touched:
+        """This, and what the system has told, which comes after it."""
+        return replace(
+            self,
+            read=self.read | told.read - self.created,
+            created=self.created | told.created,
+            changed=self.changed | told.changed,
+            removed=self.removed - (told.created - told.removed) | told.removed,
+            listed=set(self.listed),
+            modules=set(self.modules),
+        )
+
     def __bool__(self) -> bool:
         return bool(
             self.read
@@ -97,8 +121,8 @@ class Files:
         self._watch = _Inotify.start(self.root)
         self.known: set[str] = set()
         """Every path touched so far."""
-        self._drained: list[tuple[str, str]] = []
-        """What inotify has told since the running statement began."""
+        self._heard, self._told = Touched(), Touched()
+        """What the audit hook and inotify have said since the running statement began."""
 
     def close(self) -> None:
         _Tap.events = None
@@ -114,7 +138,7 @@ class Files:
         """Begin a statement: forget what happened since the last one ended."""
         if self._watch is not None:
             self._watch.drain()
-        self._drained = []
+        self._heard, self._told = Touched(), Touched()
         _Tap.events = []
 
     def pause(self) -> list[tuple[str, tuple[Any, ...]]]:
@@ -136,27 +160,21 @@ class Files:
 
     def so_far(self) -> Touched:
         """What the running statement has done up to now."""
-        return self.finish(list(_Tap.events or ()))
+        events = _Tap.events
+        taken = events[:] if events is not None else []
+        if events is not None:
+            del events[: len(taken)]  # others may have been added meanwhile
+        return self.finish(taken)
 
     def finish(self, events: list[tuple[str, tuple[Any, ...]]]) -> Touched:
-        """What happened since `start`."""
-        touched = Touched()
+        """What happened since `start`; `events` are those that `so_far` hasn't taken."""
         for event, arguments in events:
-            self._take(event, arguments, touched)
+            self._take(event, arguments, self._heard)
         if self._watch is not None:
-            self._drained += self._watch.drain()
-            for path, what in self._drained:
-                if self._ignore(path):
-                    continue
-                if what == "gone":
-                    touched.removed.add(path)
-                elif what == "made":
-                    touched.created.add(path)
-                    touched.removed.discard(path)
-                elif what == "changed" and path not in touched.created:
-                    touched.changed.add(path)
-                elif what == "read" and path not in touched.created:
-                    touched.read.add(path)
+            for path, what in self._watch.drain():
+                if not self._ignore(path):
+                    self._told.tell(path, what)
+        touched = self._heard.and_told(self._told)
         for path in [p for p in touched.created if not os.path.lexists(p)]:
             touched.created.discard(path)
             touched.removed.add(path)
@@ -311,7 +329,7 @@ class _Inotify:
     MAX_DEPTH = 4
     READ, MODIFY, MADE, GONE = 0x1 | 0x20, 0x2, 0x100 | 0x80, 0x200 | 0x40
     FOLDER, OVERFLOW = 0x40000000, 0x4000
-    SKIP = frozenset({"__pycache__", "node_modules", "site-packages"})
+    SKIP = frozenset({"__pycache__", "node_modules", "site-packages", ".linea", ".git"})
 
     def __init__(self, fd: int, libc: ctypes.CDLL) -> None:
         self.fd = fd
@@ -375,7 +393,7 @@ class _Inotify:
                     continue
                 path = os.path.join(folder, name)
                 if mask & self.FOLDER:
-                    if mask & self.MADE:
+                    if mask & self.MADE and name not in self.SKIP:
                         self.add(
                             path,
                             path.count(os.sep) - self.folders[1].count(os.sep)

@@ -275,7 +275,7 @@ class Session:
             return Observation(Effects(binds=locations(bound | unbound)))
         if running.saves and error is None:
             return Observation(self._saved(running))
-        touched = self.files.finish(events) if events or self.files.sees_c else Touched()
+        touched = self.files.finish(events)
         step = len(self.steps)
         return Evidence(self.tools, running, touched, completed=error is None, step=step).observe()
 
