@@ -255,7 +255,8 @@ def _ref_problems(
         hits = _tagged(ref)
         if broken:
             which = ", ".join(each[:10] for each in broken[:3])
-            yield Problem(f"the ref {ref} rests on {which}, which can't be read", hits, broken)
+            what = f"the ref {ref} rests on {which}, which can't be read"
+            yield Problem(what, hits, broken, ref=ref if id in broken else None)
         elif hits:
             yield from _tag_problems(repository, ref, id, hits[0])
     for ref, why in sorted(backend.damaged_refs().items()):

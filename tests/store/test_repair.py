@@ -201,6 +201,20 @@ def test_values_of_a_lost_environment(store: tuple[Repository, Path]) -> None:
         assert {hit.partition("@")[0] for each in told for hit in each.hits} >= {"hit", "other"}
 
 
+@pytest.mark.parametrize("ref", ["refs/notes/linea-deleted", "refs/linea/tags/hit/good"])
+def test_notes_and_tags_that_lead_nowhere(store: tuple[Repository, Path], ref: str) -> None:
+    """They come back from their logs, as artifacts do."""
+    first, path = store
+    first.delete("other", 1)
+    before = git(path, "rev-parse", ref)
+    first.close()
+    (path / ref).write_text("1" * 40 + "\n")
+    with mended(path) as repository:
+        assert [version.number for version in repository.versions("other")] == [3, 2]
+        assert repository.tags("hit") == {"good": 2}
+    assert git(path, "rev-parse", ref) == before
+
+
 def test_undo_where_notes_are_damaged(store: tuple[Repository, Path]) -> None:
     """What can't be read is told of, by undo too."""
     first, path = store
