@@ -324,8 +324,12 @@ ARROW_OF = {
 """Python types of which a column of objects is an Arrow column in disguise."""
 
 
-def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Source | None, str | None]:
+def plain_objects(
+    values: np.ndarray[Any, Any], *, known: bool = False
+) -> tuple[Source | None, str | None]:
     """Return objects of one plain type as Arrow, and what stood for nulls.
+
+    Unless it is `known` that Arrow takes all of them, that is tried.
 
     The nulls are "" (none), "None", "nan" or "NA", or None where they are mixed.
     """
@@ -333,7 +337,7 @@ def plain_objects(values: np.ndarray[Any, Any]) -> tuple[Source | None, str | No
     if found is None:
         return None, None
     try:
-        for _ in found.chunks():
+        for _ in () if known else found.chunks():
             pass  # made again when it is read: all at once, it would take as much memory again
     except (UnicodeEncodeError, pa.ArrowException):
         return None, None  # lone surrogates

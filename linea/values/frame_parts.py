@@ -15,7 +15,14 @@ from linea.values import plain
 from linea.values.arrays import from_npy, npy
 from linea.values.columns import bits
 from linea.values.digest import Walk, class_name, finish
-from linea.values.frame_hash import CONVERTED, array_source, bare, converted, plain_objects
+from linea.values.frame_hash import (
+    CONVERTED,
+    Hashed,
+    array_source,
+    bare,
+    converted,
+    plain_objects,
+)
 from linea.values.ipc import from_ipc, pack, unpack
 from linea.values.objects import pickle, unpickle
 from linea.values.packing import Source, printed, source
@@ -64,7 +71,7 @@ class Pack:
             self.parts |= pack(codes, f"{path}-codes", [f"{path}:{n}" for n in range(len(codes))])
             return {"levels": levels, "names": names, "print": print_of(index)}
         mark = print_of(index)
-        column = self.columns([bare(index.array)], path, hashes=[mark.encode()])
+        column = self.columns([bare(index.array)], path, hashes=[(mark.encode(), None)])
         form: dict[str, Any] = {"names": names, "column": column, "print": mark}
         if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
             form["freq"] = self._freq(index.freq, f"{path}-freq")
@@ -85,30 +92,34 @@ class Pack:
         arrays: list[Any],
         path: str = "columns",
         labels: list[str] | None = None,
-        hashes: list[bytes] | None = None,
+        hashes: list[Hashed] | None = None,
     ) -> Any:
         """Return the forms of columns, their Arrow data put into parts."""
         forms: list[Any] = []
         stored: list[Source] = []
         names: list[str] = []
         for position, array in enumerate(arrays):
-            form, column = self._column(array, f"{path}/{position}")
+            hash, nulls = hashes[position] if hashes else (b"", None)
+            form, column = self._column(array, f"{path}/{position}", arrow=nulls is not None)
             forms.append(form)
             if column is not None:
                 if hashes is not None:
-                    column = printed(column, hashes[position], jsons.dumps(form, sort_keys=True))
+                    column = printed(column, hash, jsons.dumps(form, sort_keys=True))
                 stored.append(column)
                 names.append(labels[position] if labels else f"{path}:{position}")
         self.parts |= pack(stored, path, names)
         return forms
 
-    def _column(self, array: Any, path: str) -> tuple[Any, Any]:
-        """Return a column's form, and its Arrow data unless it has parts of its own."""
+    def _column(self, array: Any, path: str, *, arrow: bool) -> tuple[Any, Any]:
+        """Return a column's form, and its Arrow data unless it has parts of its own.
+
+        With `arrow`, its objects are known to be Arrow data, from the hash.
+        """
         import pandas as pd
 
         dtype = array.dtype
         if isinstance(dtype, np.dtype):
-            return self._numpy(np.asarray(array), path)
+            return self._numpy(np.asarray(array), path, arrow=arrow)
         if isinstance(dtype, pd.CategoricalDtype):
             categories = self.index(array.categories, f"{path}-categories")
             ordered = bool(dtype.ordered)
@@ -125,17 +136,17 @@ class Pack:
             return self._pickle(array, path), None
         return form, column
 
-    def _numpy(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
+    def _numpy(self, values: np.ndarray[Any, Any], path: str, *, arrow: bool) -> tuple[Any, Any]:
         if values.dtype.hasobject:
-            return self._objects(values, path)
+            return self._objects(values, path, known=arrow)
         column = array_source(values)
         if column is not None:
             return {"numpy": values.dtype.str}, column
         self.parts[f"{path}.npy"] = npy(values)
         return {"npy": f"{path}.npy"}, None
 
-    def _objects(self, values: np.ndarray[Any, Any], path: str) -> tuple[Any, Any]:
-        arrow, null = plain_objects(values)
+    def _objects(self, values: np.ndarray[Any, Any], path: str, *, known: bool) -> tuple[Any, Any]:
+        arrow, null = plain_objects(values, known=known)
         if arrow is not None and null is not None:
             return {"objects": null}, arrow
         items = values.tolist()

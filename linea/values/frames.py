@@ -17,7 +17,7 @@ from linea.model import Column, Encoded, ValueRecord
 from linea.values import codec
 from linea.values.choice import ALL, Choice
 from linea.values.digest import Of, Walk, name, text_bytes
-from linea.values.frame_hash import CONVERTED, bare, columns_of, is_default, pandas_hash
+from linea.values.frame_hash import CONVERTED, Hashed, bare, columns_of, is_default, pandas_hash
 from linea.values.frame_parts import Pack, Unpack
 from linea.values.ipc import write
 from linea.values.parts import Parts
@@ -40,7 +40,7 @@ class PandasCodec:
         labels, columns = columns_of(value)
         raw, hashed = pandas_hash(value, Walk().of, columns)
         pack = Pack()
-        form = _form(value, pack, labels, columns, [hash for hash, _ in hashed])
+        form = _form(value, pack, labels, columns, hashed)
         rows, own = len(value), type(value).__name__
         described = zip(labels, columns, hashed, strict=True)
         return codec.build(
@@ -143,7 +143,7 @@ def _only_numbers(form: Mapping[str, Any]) -> bool:
 
 
 def _form(
-    value: Any, pack: Pack, labels: list[Any], columns: list[Any], hashes: list[bytes]
+    value: Any, pack: Pack, labels: list[Any], columns: list[Any], hashes: list[Hashed]
 ) -> dict[str, Any]:
     """Return how a pandas value is put together again, its data put into `pack`."""
     import pandas as pd
