@@ -100,8 +100,12 @@ WRITERS = frozenset({
 
 
 LIBRARY = frozenset({
-    ("json", "dumps"), ("time", "time"), ("time", "perf_counter"), ("time", "sleep"), ("time", "monotonic"),
-    ("pprint", "pprint"), ("textwrap", "dedent"), ("os", "getcwd"), ("datetime", "now"), ("gc", "collect"),
+    ("json", "dumps"), ("pprint", "pprint"), ("textwrap", "dedent"), ("os", "getcwd"), ("datetime", "now"),
+    ("gc", "collect"),
+    *(("time", name) for name in (
+        "time", "time_ns", "perf_counter", "perf_counter_ns", "process_time", "process_time_ns", "monotonic",
+        "monotonic_ns", "thread_time", "sleep", "ctime",
+    )),
 })  # fmt: skip
 
 

@@ -38,6 +38,17 @@ def test_a_function_that_ran_to_its_end_is_cut(tmp_path: Path) -> None:
     assert slice_of(source, "r", tmp_path) == "def f(x):\n    return x\nr = f(3)\n"
 
 
+def test_a_loop_is_not_kept_for_its_stopwatch(tmp_path: Path) -> None:
+    """Asking any of Python's clocks changes nothing; what is done with the time is gone as well."""
+    source = (
+        "import time\ntotal = 0\nfor i in range(9):\n    began = time.process_time()\n"
+        "    at = time.perf_counter_ns()\n    total += i\n    if i % 3 == 2:\n"
+        "        took = time.process_time() - began\n        print(took, time.thread_time(), at)\n"
+    )
+    kept = "total = 0\nfor i in range(9):\n    total += i\n"
+    assert slice_of(source, "total", tmp_path) == kept
+
+
 def test_an_alias_from_outside_the_block_counts(tmp_path: Path) -> None:
     """A block that changes an object under another name than the needed one stays."""
     source = "box = {'log': []}\nlog = box['log']\nfor i in range(2):\n    log.append(i)\nn = 1\n"
