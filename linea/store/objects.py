@@ -15,7 +15,7 @@ ObjectId = NewType("ObjectId", str)
 
 NO_OBJECT = ObjectId("0" * 40)
 
-_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _STORED_FROM = 16 * 1024
 STORED = b"\x78\x01"
 """What a zlib stream that isn't deflated begins with."""
@@ -289,7 +289,7 @@ def pack_index(entries: Iterable[PackEntry], checksum: str) -> bytes:
 
 def entry_head(kind: str, size: int) -> bytes:
     """What an entry of a pack begins with."""
-    head = bytearray([_PACK_TYPES[kind] << 4 | size & 15])
+    head = bytearray([PACK_TYPES[kind] << 4 | size & 15])
     size >>= 4
     while size:
         head[-1] |= 128

@@ -9,12 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.files import durable, sync_folder, write_all
-from linea.store.objects import GitObject, ObjectId, PackWriter, pack_index, write_pack
+from linea.store.objects import (
+    GitObject,
+    ObjectId,
+    PackEntry,
+    PackWriter,
+    pack_index,
+    write_pack,
+)
 from linea.store.packs import ObjectFolder, Pack
 
 MANY_PACKS = 50
@@ -114,16 +123,35 @@ def write_merged(
     """
     target = into or folder / "pack"
     target.mkdir(parents=True, exist_ok=True)
-    file, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
+
+    def write(file: BinaryIO) -> tuple[str, list[PackEntry]]:
+        writer = PackWriter(file, len(ids))
+        for id in ids:
+            writer.add(id, [objects.raw(id)])
+        return writer.end(), writer.entries
+
+    with _placed(target, write) as index:
+        if promised:
+            promise(index)
+    return index
+
+
+@contextmanager
+def _placed(
+    target: Path, write: Callable[[BinaryIO], tuple[str, list[PackEntry]]]
+) -> Iterator[Path]:
+    """Put what `write` writes into a folder as a pack, and after the block its index.
+
+    Last, as git takes a pack into account when it sees its index. A pack is named by its bytes: two
+    writers of the same objects in another order must not take each other's pack for theirs.
+    """
+    made, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
     temporary = Path(name)
     try:
-        with os.fdopen(file, "wb") as out:
-            writer = PackWriter(out, len(ids))
-            for id in ids:
-                writer.add(id, [objects.raw(id)])
-            checksum = writer.end()
-            out.flush()
-            os.fsync(out.fileno())
+        with os.fdopen(made, "wb") as file:
+            checksum, entries = write(file)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.chmod(0o444)
         final = target / f"pack-{checksum}.pack"
         temporary.rename(final)
@@ -132,12 +160,10 @@ def write_merged(
             temporary.unlink(missing_ok=True)
         raise
     index = final.with_suffix(".idx")
-    if promised:
-        promise(index)
-    with durable(index, prefix="tmp_idx_") as out_index:
-        write_all(out_index, pack_index(writer.entries, checksum))
+    yield index
+    with durable(index, prefix="tmp_idx_") as out:
+        write_all(out, pack_index(entries, checksum))
     sync_folder(target)
-    return index
 
 
 def write_new(folder: Path, objects: Mapping[ObjectId, GitObject]) -> Path:
@@ -153,36 +179,14 @@ def write_held(folder: Path, objects: Mapping[ObjectId, GitObject]) -> tuple[Pat
 
     As `git receive-pack` does: `git repack -a -d` would drop what no ref reaches yet. Gives its
     index, and False where it was held already.
-
-    It is named by its bytes: two writers of the same objects in another order must not take each
-    other's pack for theirs.
     """
-    target = folder / "pack"
-    made, name = tempfile.mkstemp(prefix="tmp_pack_", dir=target)
-    temporary = Path(name)
-    try:
-        with os.fdopen(made, "wb") as file:
-            checksum, entries = write_pack(file, objects)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o444)
-        final = target / f"pack-{checksum}.pack"
-        temporary.rename(final)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    index = final.with_suffix(".idx")
-    try:
-        with index.with_suffix(".keep").open("xb") as keep:
-            keep.write(_HELD)
-        held = True
-    except FileExistsError:
-        held = False
-    # Last: git takes a pack into account when it sees its index.
-    with durable(index, prefix="tmp_idx_") as out:
-        write_all(out, pack_index(entries, checksum))
-    sync_folder(target)
+    with _placed(folder / "pack", lambda file: write_pack(file, objects)) as index:
+        try:
+            with index.with_suffix(".keep").open("xb") as keep:
+                keep.write(_HELD)
+            held = True
+        except FileExistsError:
+            held = False
     return index, held
 
 

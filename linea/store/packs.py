@@ -17,6 +17,7 @@ from linea.model import Buffer
 from linea.store.backend import CorruptObjectError, MissingObjectError
 from linea.store.objects import (
     BLOCK,
+    PACK_TYPES,
     STORED,
     GitObject,
     ObjectId,
@@ -27,9 +28,8 @@ from linea.store.objects import (
     parse_loose,
 )
 
-_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
-_BLOB = 3
-_OFFSET_DELTA, _REF_DELTA = 6, 7
+KINDS = {number: kind for kind, number in PACK_TYPES.items()}
+OFFSET_DELTA, REF_DELTA = 6, 7
 _ENTRY_HEAD = 2048
 _KEPT_BASES = 256
 _KEPT_SIZE = 1 << 16
@@ -78,14 +78,8 @@ class ObjectFolder:
 
     def _stored_blob(self, id: bytes) -> bytes | None:
         """A blob that lies in a pack as it is; None where there is none."""
-        # The blobs of a value come one after another in a few packs.
-        recent = self._recent
-        if recent is not None:
-            data = recent.stored_blob(id)
-            if data is not None:
-                return data
-        for pack in reversed(list(self._packs.values())):
-            data = pack.stored_blob(id) if pack is not recent else None
+        for pack in self._likely():
+            data = pack.stored_blob(id)
             if data is not None:
                 self._recent = pack
                 return data
@@ -93,14 +87,21 @@ class ObjectFolder:
 
     def read_into(self, id: ObjectId, room: memoryview) -> bool:
         """Put a blob that lies in a pack as it is, and fills `room`, there; False: it doesn't."""
-        raw, recent = bytes.fromhex(id), self._recent
-        if recent is not None and recent.read_into(raw, room):
-            return True
-        for pack in reversed(list(self._packs.values())):
-            if pack is not recent and pack.read_into(raw, room):
+        raw = bytes.fromhex(id)
+        for pack in self._likely():
+            if pack.read_into(raw, room):
                 self._recent = pack
                 return True
         return False
+
+    def _likely(self) -> Iterator[Pack]:
+        """The packs that are open; the blobs of a value come one after another in a few of them."""
+        recent = self._recent
+        if recent is not None:
+            yield recent
+        for pack in reversed(list(self._packs.values())):
+            if pack is not recent:
+                yield pack
 
     def raw(self, id: ObjectId) -> bytes:
         """Give an object, checked, as an entry of a pack: as it lies there if it is no delta."""
@@ -124,10 +125,7 @@ class ObjectFolder:
     def has(self, id: ObjectId) -> bool:
         """Whether an object is there, without looking at its bytes."""
         raw = bytes.fromhex(id)
-        recent = self._recent
-        if recent is not None and _holds(recent, raw) is True:
-            return True
-        for pack in reversed(list(self._packs.values())):
+        for pack in self._likely():
             if _holds(pack, raw) is True:
                 self._recent = pack
                 return True
@@ -276,8 +274,8 @@ class Pack:
         offset = self.offset(id)
         if offset is None:
             return None
-        kind, size, at = _size_and_kind(self._bytes(offset, 32))
-        if kind not in _KINDS:
+        kind, size, at = size_and_kind(self._bytes(offset, 32))
+        if kind not in KINDS:
             return None
         inflate = zlib.decompressobj()
         data = self._bytes(offset, at + size + (size >> 10) + 64)
@@ -314,12 +312,12 @@ class Pack:
         else:
             raw = self._view(offset, _ENTRY_HEAD)
         try:
-            kind, size, at = _size_and_kind(raw)
+            kind, size, at = size_and_kind(raw)
         except IndexError:
             return None
-        if kind != _BLOB or bytes(raw[at : at + 2]) != b"\x78\x01":
+        if kind != PACK_TYPES["blob"] or bytes(raw[at : at + 2]) != STORED:
             return None
-        bound = at + size + 5 * (size // 0xFFFF + 2) + 6
+        bound = at + size + 5 * (size // BLOCK + 2) + 6
         if bound > len(raw):
             raw = self._view(offset, bound)
         self._next = offset + size
@@ -388,22 +386,22 @@ class Pack:
         if not len(head):
             raise ValueError("the pack is cut off")
         try:
-            kind, size, at = _size_and_kind(head)
+            kind, size, at = size_and_kind(head)
             base = None
-            if kind == _OFFSET_DELTA:
-                back, at = _base_distance(head, at)
+            if kind == OFFSET_DELTA:
+                back, at = base_distance(head, at)
                 base = offset - back
-            elif kind == _REF_DELTA:
+            elif kind == REF_DELTA:
                 base = self.offset(bytes(head[at : at + 20]))
                 at += 20
-            elif kind not in _KINDS:
+            elif kind not in KINDS:
                 raise ValueError(f"an entry of the pack has the kind {kind}")
         except IndexError:
             raise ValueError("the pack is cut off") from None
-        if kind not in _KINDS and (base is None or not 0 < base < 1 << 62 or base == offset):
+        if kind not in KINDS and (base is None or not 0 < base < 1 << 62 or base == offset):
             raise ValueError("a delta of the pack has no base")
         data = self._inflated(offset + at, size, head[at:])
-        return _KINDS.get(kind, ""), data, base
+        return KINDS.get(kind, ""), data, base
 
     def _inflated(self, offset: int, size: int, head: memoryview) -> bytes:
         bound = size + (size >> 10) + 64
@@ -451,7 +449,7 @@ def _stored(raw: memoryview, size: int) -> bytes | None:
 
     Several times faster than zlib. Its checksum isn't looked at: the object's id is checked.
     """
-    if bytes(raw[:2]) != b"\x78\x01":
+    if bytes(raw[:2]) != STORED:
         return None
     at, left = 2, size
     pieces: list[memoryview] = []
@@ -491,7 +489,7 @@ def _with_alternates(path: Path, depth: int) -> Iterator[Path]:
             yield from _with_alternates(path / line, depth - 1)
 
 
-def _size_and_kind(head: Buffer) -> tuple[int, int, int]:
+def size_and_kind(head: Buffer) -> tuple[int, int, int]:
     """Kind, size of the inflated bytes, and where the head ends."""
     byte, at, shift = head[0], 1, 4
     kind, size = byte >> 4 & 7, byte & 15
@@ -502,7 +500,7 @@ def _size_and_kind(head: Buffer) -> tuple[int, int, int]:
     return kind, size, at
 
 
-def _base_distance(head: Buffer, at: int) -> tuple[int, int]:
+def base_distance(head: Buffer, at: int) -> tuple[int, int]:
     byte = head[at]
     back = byte & 127
     while byte & 128:

@@ -15,11 +15,16 @@ from linea.store.backend import Backend, CorruptObjectError, MissingObjectError
 from linea.store.files import durable, sync_folder, write_all
 from linea.store.fsck import Report
 from linea.store.objects import GitObject, ObjectId, object_id, parse_commit, parse_tree
-from linea.store.packs import ObjectFolder, Pack
+from linea.store.packs import (
+    KINDS,
+    OFFSET_DELTA,
+    REF_DELTA,
+    ObjectFolder,
+    Pack,
+    base_distance,
+    size_and_kind,
+)
 from linea.store.ref_files import PACKED, RefFolder
-
-_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
-_OFFSET_DELTA, _REF_DELTA = 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +196,8 @@ def scanned(pack: Path) -> Iterator[tuple[ObjectId, GitObject]]:
             file.seek(at)
             start = file.read(64)
             try:
-                kind, size, length = _head(start)
-                if kind not in _KINDS:
+                kind, size, length = size_and_kind(start)
+                if kind not in KINDS:
                     length = _after_base(kind, start, length)
                 file.seek(at + length)
                 data, used = _inflated(file)
@@ -200,30 +205,19 @@ def scanned(pack: Path) -> Iterator[tuple[ObjectId, GitObject]]:
                 return
             if len(data) != size:
                 return
-            if kind in _KINDS:
-                item = GitObject(_KINDS[kind], data)
+            if kind in KINDS:
+                item = GitObject(KINDS[kind], data)
                 yield object_id(item), item
             at += length + used
 
 
-def _head(start: bytes) -> tuple[int, int, int]:
-    """The kind of an entry, its size, and where what follows begins."""
-    kind, size, at, shift = start[0] >> 4 & 7, start[0] & 15, 1, 4
-    while start[at - 1] & 128:
-        size |= (start[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-    return kind, size, at
-
-
 def _after_base(kind: int, start: bytes, at: int) -> int:
     """Where the data of a difference begin, after what tells its base."""
-    if kind == _REF_DELTA:
+    if kind == REF_DELTA:
         return at + 20
-    if kind != _OFFSET_DELTA:
+    if kind != OFFSET_DELTA:
         raise ValueError("no object")
-    while start[at] & 128:
-        at += 1
-    return at + 1
+    return base_distance(start, at)[1]
 
 
 def _inflated(file: BinaryIO) -> tuple[bytes, int]:
