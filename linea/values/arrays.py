@@ -359,7 +359,7 @@ class ArrayCodec:
             summary={"shape": list(data.shape), "dtype": str(data.dtype)},
             details=details,
             pickled=pickled,
-            preview=drawn(lambda: _safe_picture(value)),
+            preview=drawn(lambda: picture(value), "array"),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -413,13 +413,6 @@ class ArrayCodec:
             "value.pkl": f"{stem}.pkl",
         }
         return {names.get(p.path, f"{stem}.{p.path}"): read(p.path) for p in record.parts}
-
-
-def _safe_picture(value: Any) -> str:
-    try:
-        return picture(value)
-    except Exception as error:
-        return f"<array (its repr raises {type(error).__name__})>"
 
 
 def _npy_exact(dtype: np.dtype[Any]) -> bool:
@@ -533,7 +526,7 @@ class SparseCodec:
                 "dtypes": [array.dtype.str for array in members.values()],
                 **({"canonical": bool(value.has_canonical_format)} if of_coordinates else {}),
             },
-            preview=drawn(lambda: _sparse_picture(value)),
+            preview=drawn(lambda: _sparse_picture(value), "sparse array"),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

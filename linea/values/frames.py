@@ -59,7 +59,7 @@ class PandasCodec:
             summary={"rows": rows, "columns": len(columns)},
             details=form,
             pickled=pack.pickled,
-            preview=drawn(lambda: _picture(value)),
+            preview=drawn(lambda: _picture(value), own),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -259,13 +259,10 @@ def _shortened(rows: Any) -> Any:
 
 
 def _picture(value: Any) -> str:
-    try:
-        if type(value).__name__ == "DataFrame":
-            shown = _first(value).to_string(max_rows=SHOWN, max_cols=COLUMNS, line_width=118)
-        else:
-            shown = repr(_shortened(value[:SHOWN]))
-    except Exception as error:
-        return f"<{type(value).__name__} (its repr raises {type(error).__name__})>"
+    if type(value).__name__ == "DataFrame":
+        shown = _first(value).to_string(max_rows=SHOWN, max_cols=COLUMNS, line_width=118)
+    else:
+        shown = repr(_shortened(value[:SHOWN]))
     more = f"\n… {len(value) - SHOWN:,} more rows" if len(value) > SHOWN else ""
     return f"{shown}{more}"
 

@@ -302,7 +302,7 @@ class PickleCodec:
             details=details,
             pickled=True,
             stable=unstable is None,
-            preview=drawn(lambda: show(value)),
+            preview=drawn(lambda: show(value), "object"),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

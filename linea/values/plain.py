@@ -358,7 +358,7 @@ class JsonCodec:
             text=one_line(value),
             summary={} if length is None else {"length": length},
             details={"members": [_member_form(record) for record in members]} if members else {},
-            preview=drawn(lambda: show(value)),
+            preview=drawn(lambda: show(value), "value"),
         )
 
     def decode(self, record: ValueRecord, read: Parts) -> object:

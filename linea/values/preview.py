@@ -21,8 +21,11 @@ def text_preview(text: str) -> Preview:
     return Preview("text/plain", "\n".join(cut).encode("utf-8", "replace"))
 
 
-def drawn(draw: Callable[[], str]) -> Callable[[], Preview]:
-    """Return what draws a text preview when it is called, without a word to the user."""
+def drawn(draw: Callable[[], str], what: str) -> Callable[[], Preview]:
+    """Return what draws a text preview when it is called, without a word to the user.
+
+    `what` is drawn, as the preview calls it where that can't be done.
+    """
 
     def preview() -> Preview:
         with warnings.catch_warnings():
@@ -30,7 +33,7 @@ def drawn(draw: Callable[[], str]) -> Callable[[], Preview]:
             try:
                 return text_preview(draw())
             except Exception as error:
-                return text_preview(f"<it can't be shown: {type(error).__name__}>")
+                return text_preview(_unshown(what, error))
 
     return preview
 
@@ -40,7 +43,11 @@ def show(value: object) -> str:
     try:
         return _REPR.repr(value)
     except Exception as error:
-        return f"<{type(value).__qualname__} (its repr raises {type(error).__name__})>"
+        return _unshown(type(value).__qualname__, error)
+
+
+def _unshown(what: str, error: Exception) -> str:
+    return f"<{what} (its repr raises {type(error).__name__})>"
 
 
 class _Repr(reprlib.Repr):

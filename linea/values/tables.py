@@ -119,7 +119,7 @@ class ArrowCodec:
                 "form": next((f for f, kind in FORMS.items() if isinstance(value, kind)), own),
                 "schema": digest_bytes(described_by),
             },
-            preview=drawn(lambda: picture(names, columns, rows)),
+            preview=drawn(lambda: picture(names, columns, rows), "table"),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
@@ -243,7 +243,7 @@ class PolarsCodec:
                 "names": [plain.to_json(label) for label in names],
                 "dtypes": [_dtype_form(column.dtype) for column in columns],
             },
-            preview=drawn(lambda: picture(names, arrays, rows)),
+            preview=drawn(lambda: picture(names, arrays, rows), "table"),
         )
 
     def decode(self, record: ValueRecord, read: Parts, choice: Choice = ALL) -> object:
