@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NewType, Protocol
+from typing import Any, NewType
 
 from linea.trace import Effects as Effects
 from linea.trace import Location as Location
@@ -55,14 +55,19 @@ It is asked right before the segment is made, when what came before has been tak
 """
 
 
-class Guide(Protocol):
-    """Tells where a part may have the segments that the version before has."""
+class Guide:
+    """Tells where a part may have the segments that the version before has; this one knows of none."""
 
     def ahead(self) -> int:
         """What the segment that may come next holds, see `Segment.count`; 0: that isn't known."""
+        return 0
 
     def meets(self, data: Buffer) -> bool:
         """Whether these are the bytes of that segment. It then ends here as it did there."""
+        return False
+
+
+ALONE = Guide()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import xxhash
 import zstandard
 
 from linea.errors import DamagedStoreError
-from linea.model import Buffer, Digest, Part, Payload, Room, Segment, Stream
+from linea.model import Buffer, Digest, Guide, Part, Payload, Room, Segment, Stream
 from linea.store import forms
 from linea.store.objects import ObjectId, TreeEntry, parse_tree, tree_ids
 
@@ -345,7 +345,7 @@ def digest(state: Any) -> Digest:
     return Digest("xxh3:1:" + state.hexdigest())
 
 
-class Writer:
+class Writer(Guide):
     """A part's segments on their way into blobs."""
 
     def __init__(self, part: Stream, before: Stored | None, known: Known, add: AddBlob) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from linea.model import Buffer, Guide
+from linea.model import ALONE, Buffer, Guide
 
 LEAST = 144 << 10
 """Bytes of a segment at least."""
@@ -104,7 +104,7 @@ def after_row(
 ROWS = 2048
 
 
-def of_bytes(blocks: Iterable[Any], align: int = 1, guide: Guide | None = None) -> Iterator[Buffer]:
+def of_bytes(blocks: Iterable[Any], align: int = 1, guide: Guide = ALONE) -> Iterator[Buffer]:
     """Yield the segments of bytes that come in blocks, however the blocks are cut.
 
     Numbers of 4 or 8 bytes are cut between numbers. Where a segment begins that the version before
@@ -130,8 +130,8 @@ def of_bytes(blocks: Iterable[Any], align: int = 1, guide: Guide | None = None) 
                 yield joined[:end]
                 at, rest = at + end - len(rest), b""
                 continue
-            known = guide.ahead() if guide is not None else 0
-            if guide is not None and 0 < known <= len(view) - at:
+            known = guide.ahead()
+            if 0 < known <= len(view) - at:
                 same = view[at : at + known]
                 if guide.meets(same):
                     yield same

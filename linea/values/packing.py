@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linea.errors import DamagedStoreError
-from linea.model import Guide, Segment, Stream
+from linea.model import ALONE, Guide, Segment, Stream
 from linea.values import cuts
 from linea.values.columns import bits, hidden, text_offsets, zeroed
 from linea.values.digest import join
@@ -135,7 +135,7 @@ def stream(column: Source, label: str) -> Stream:
     head = Segment(0, schema.serialize().to_pybytes())
     plain = physical(column.type)
 
-    def segments(guide: Guide | None = None) -> Iterator[Segment]:
+    def segments(guide: Guide = ALONE) -> Iterator[Segment]:
         yield head
         chunks = column.chunks()
         if plain != column.type:
@@ -146,7 +146,7 @@ def stream(column: Source, label: str) -> Stream:
             )
         texts = is_text(plain)
         if kinds.is_nested(plain):
-            guide = None  # their cuts depend on the mean size of all rows
+            guide = ALONE  # their cuts depend on the mean size of all rows
         for rows, known in cut(chunks, guide):
             data = raw(rows) if known is None else known
             yield Segment(len(rows), data, _text_width(data) if texts else 0)
@@ -172,7 +172,7 @@ Rows = tuple[pa.Array, bytes | None]
 """The rows of a segment, and its bytes if they are known."""
 
 
-def cut(chunks: Iterable[pa.Array], guide: Guide | None = None) -> Iterator[Rows]:
+def cut(chunks: Iterable[pa.Array], guide: Guide = ALONE) -> Iterator[Rows]:
     """Yield the rows of each segment, however the column came in chunks."""
     rest: Any = None
     for chunk in chunks:
@@ -206,9 +206,7 @@ def _most(chunk: pa.Array) -> int:
     return cuts.MOST // width + 1 if width else cuts.MOST // 4
 
 
-def _ends(
-    chunk: pa.Array, at: int, guide: Guide | None = None
-) -> Iterator[tuple[int, bytes | None]]:
+def _ends(chunk: pa.Array, at: int, guide: Guide) -> Iterator[tuple[int, bytes | None]]:
     """Yield where the segments of a chunk end, as far as the chunk alone can tell.
 
     With them go the bytes of a segment that the guide knew.
@@ -216,8 +214,8 @@ def _ends(
     find = _finder(chunk)
     while at < len(chunk):
         known = None
-        count = guide.ahead() if guide is not None else 0
-        if guide is not None and 0 < count <= len(chunk) - at:
+        count = guide.ahead()
+        if 0 < count <= len(chunk) - at:
             data = raw(chunk.slice(at, count))
             known = data if guide.meets(data) else None
         end = find(at) if known is None else at + count

@@ -11,6 +11,7 @@ import xxhash
 
 from linea.errors import DamagedStoreError
 from linea.model import (
+    ALONE,
     Buffer,
     Encoded,
     Guide,
@@ -136,7 +137,7 @@ def byte_stream(
 ) -> Stream:
     """Return bytes that come in blocks as a part; numbers of `width` bytes aren't cut."""
 
-    def segments(guide: Guide | None = None) -> Iterator[Segment]:
+    def segments(guide: Guide = ALONE) -> Iterator[Segment]:
         from linea.values import cuts
 
         if head:
